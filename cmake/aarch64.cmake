@@ -1,0 +1,21 @@
+# Toolchain file: 64-bit ARM from a Debian or Ubuntu x86-64 machine, run under qemu-user.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE NEVER)
+
+# The host's /usr/include would shadow the target's C library, so the header-only libraries are linked one by one.
+set(lamina_cross_include ${CMAKE_CURRENT_LIST_DIR}/../build/cross-include)
+foreach(library xsimd doctest nlohmann stb eigen3)
+    if(EXISTS /usr/include/${library} AND NOT EXISTS ${lamina_cross_include}/${library})
+        file(MAKE_DIRECTORY ${lamina_cross_include})
+        file(CREATE_LINK /usr/include/${library} ${lamina_cross_include}/${library} SYMBOLIC)
+    endif()
+endforeach()
+set(CMAKE_INCLUDE_PATH ${lamina_cross_include})
+set(CMAKE_FIND_USE_CMAKE_SYSTEM_PATH FALSE)

@@ -1,0 +1,126 @@
+# Sourced by tests/run.sh, examples/run.sh and bench/run.sh: finds what is missing and installs it through apt-get;
+# on other systems names the packages and stops. POSIX sh.
+#
+#   lamina_need cmake builder xsimd doctest …   makes sure that these are there
+#   lamina_configure DIR [cmake arguments]      configures DIR, with ninja and ccache when present
+#   lamina_build DIR [targets]                  builds with one job per processor
+
+# name | how to see that it is there | apt | dnf | pacman | brew | vcpkg
+lamina_packages='
+compiler  |compiler|g++|gcc-c++|gcc|gcc|-
+clang++   |command clang++|clang|clang|clang|llvm|-
+cmake     |command cmake|cmake|cmake|cmake|cmake|-
+builder   |command ninja make|ninja-build|ninja-build|ninja|ninja|-
+xsimd     |header xsimd/xsimd.hpp|libxsimd-dev|xsimd-devel|xsimd|xsimd|xsimd
+doctest   |header doctest/doctest.h|doctest-dev|doctest-devel|doctest|doctest|doctest
+json      |header nlohmann/json.hpp|nlohmann-json3-dev|json-devel|nlohmann-json|nlohmann-json|nlohmann-json
+stb       |header stb/stb_image.h|libstb-dev|stb-devel|stb|-|stb
+zlib      |header zlib.h|zlib1g-dev|zlib-devel|zlib|zlib|zlib
+eigen     |header Eigen/Core eigen3/Eigen/Core|libeigen3-dev|eigen3-devel|eigen|eigen|eigen3
+benchmark |header benchmark/benchmark.h|libbenchmark-dev|google-benchmark-devel|benchmark|google-benchmark|benchmark
+onednn    |header dnnl.hpp|libdnnl-dev|onednn-devel|onednn|onednn|onednn
+openblas  |library openblas|libopenblas-dev|openblas-devel|openblas|openblas|openblas
+torch     |header torch/csrc/api/include/torch/torch.h torch/torch.h|libtorch-dev|-|python-pytorch|pytorch|-
+dataset   |file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz|dataset-fashion-mnist|-|-|-|-
+pkg-config|command pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkgconf
+aarch64   |command aarch64-linux-gnu-g++|g++-aarch64-linux-gnu|-|aarch64-linux-gnu-gcc|-|-
+qemu      |command qemu-aarch64 qemu-aarch64-static|qemu-user|qemu-user|qemu-user|-|-
+format    |command clang-format-14 clang-format|clang-format-14|clang-tools-extra|clang|clang-format|-
+'
+
+lamina_field() { printf '%s\n' "$lamina_packages" | awk -F'|' -v n="$1" -v f="$2" '{k=$1; gsub(/ /,"",k)} k==n {print $f; exit}'; }
+
+# lamina_has KIND WORDS…: is any of these commands, headers, libraries or files there?
+lamina_has() {
+    kind=$1
+    shift
+    [ "$kind" != compiler ] || set -- "${CXX:-g++}"
+    for word in "$@"; do
+        case $kind in
+            command | compiler) command -v "$word" >/dev/null 2>&1 && return 0 ;;
+            file) [ -e "$word" ] && return 0 ;;
+            header) echo "#include <$word>" | "${CXX:-g++}" -std=c++20 -x c++ -fsyntax-only -M - >/dev/null 2>&1 && return 0 ;;
+            library) echo 'int main() {}' | "${CXX:-g++}" -x c++ - -l"$word" -o /dev/null >/dev/null 2>&1 && return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# The chosen compiler comes from the package of its own name: g++-12, clang++-14 (package clang-14), clang++.
+lamina_apt_name() {
+    if [ "$1" != compiler ]; then lamina_field "$1" 3; return; fi
+    case ${CXX:-g++} in
+        clang++*) echo "g++ clang${CXX#clang++}" ;;
+        g++*) echo "${CXX:-g++}" ;;
+        *) echo g++ ;;
+    esac
+}
+
+lamina_missing() {
+    for need in "$@"; do
+        # shellcheck disable=SC2046  # the words of the check are arguments
+        lamina_has $(lamina_field "$need" 2) || printf '%s ' "$need"
+    done
+}
+
+lamina_need() {
+    missing=$(lamina_missing "$@")
+    [ -n "$missing" ] || return 0
+    if command -v apt-get >/dev/null 2>&1; then
+        packages=
+        for need in $missing; do packages="$packages $(lamina_apt_name "$need")"; done
+        as_root=
+        if [ "$(id -u)" != 0 ]; then as_root=sudo; fi
+        echo "Installing:$packages"
+        # shellcheck disable=SC2086  # lists of words
+        {
+            $as_root apt-get update -qq || echo "apt-get update failed; trying with the lists at hand" >&2
+            $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+        } || { echo "apt-get could not install:$packages" >&2; exit 1; }
+        missing=$(lamina_missing "$@")
+        [ -z "$missing" ] || { echo "Still missing after the installation: $missing" >&2; exit 1; }
+        return 0
+    fi
+    echo "Missing: $missing" >&2
+    column=4
+    for manager in "dnf install" "pacman -S" "brew install" "vcpkg install"; do
+        packages=
+        absent=
+        for need in $missing; do
+            package=$(lamina_field "$need" $column)
+            if [ "$package" = - ]; then absent="$absent $need"; else packages="$packages $package"; fi
+        done
+        printf '  %s%s%s\n' "$manager" "${packages:- (nothing)}" "${absent:+   (not packaged there:$absent)}" >&2
+        column=$((column + 1))
+    done
+    case " $missing" in *" dataset "*)
+        echo "The data set is four files from https://github.com/zalandoresearch/fashion-mnist (data/fashion), to be put" >&2
+        echo "into /usr/share/datasets/fashion-mnist." >&2 ;;
+    esac
+    echo "Install these and run the script again." >&2
+    exit 1
+}
+
+lamina_configure() {
+    directory=$1
+    shift
+    # A folder configured with another generator or compiler keeps that choice.
+    if [ ! -f "$directory/CMakeCache.txt" ] && command -v ninja >/dev/null 2>&1; then set -- -G Ninja "$@"; fi
+    if command -v ccache >/dev/null 2>&1; then
+        export CCACHE_SLOPPINESS=pch_defines,time_macros
+        set -- -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "$@"
+    fi
+    mkdir -p "$directory"
+    if ! cmake -S "$lamina_root" -B "$directory" "$@" >"$directory/configure.log" 2>&1; then
+        cat "$directory/configure.log" >&2
+        return 1
+    fi
+    grep '^-- lamina' "$directory/configure.log" | sed 's/^-- //' || true
+}
+
+lamina_build() {
+    directory=$1
+    shift
+    # shellcheck disable=SC2046  # one --target and its words
+    cmake --build "$directory" --parallel "$(nproc 2>/dev/null || sysctl -n hw.ncpu)" $([ $# = 0 ] || echo --target "$@")
+}

@@ -1,0 +1,34 @@
+# lamina::lamina (headers, C++20, threads, xsimd) and lamina::native (the same, compiled for this machine).
+
+find_package(Threads REQUIRED)
+if(NOT lamina_top_level)
+    # An imported target belongs to the folder that found it; the parent project links it through ours.
+    get_target_property(lamina_threads_global Threads::Threads IMPORTED_GLOBAL)
+    if(NOT lamina_threads_global)
+        set_target_properties(Threads::Threads PROPERTIES IMPORTED_GLOBAL TRUE)
+    endif()
+endif()
+
+find_path(LAMINA_XSIMD_INCLUDE_DIR xsimd/xsimd.hpp DOC "Folder that holds xsimd/xsimd.hpp")
+if(NOT LAMINA_XSIMD_INCLUDE_DIR)
+    message(FATAL_ERROR "lamina: xsimd/xsimd.hpp not found (Debian: libxsimd-dev; Fedora: xsimd-devel; "
+                        "Arch, Homebrew, vcpkg: xsimd), or set LAMINA_XSIMD_INCLUDE_DIR")
+endif()
+
+add_library(lamina INTERFACE)
+add_library(lamina::lamina ALIAS lamina)
+target_compile_features(lamina INTERFACE cxx_std_20)
+target_include_directories(lamina INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+target_include_directories(lamina SYSTEM INTERFACE $<BUILD_INTERFACE:${LAMINA_XSIMD_INCLUDE_DIR}>)
+target_link_libraries(lamina INTERFACE Threads::Threads)
+
+add_library(lamina_native INTERFACE)
+add_library(lamina::native ALIAS lamina_native)
+set_target_properties(lamina_native PROPERTIES EXPORT_NAME native)
+target_compile_options(lamina_native INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-march=native>)
+target_link_libraries(lamina_native INTERFACE lamina)
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_CXX_FLAGS MATCHES "-m(arch|avx|cpu)")
+    message(STATUS "lamina ${PROJECT_VERSION}: no -march flag, and x86-64 by default means SSE2 lanes, a fraction of this "
+                   "machine's speed; link lamina::native (-march=native) or add -march=x86-64-v3 or -v4")
+endif()

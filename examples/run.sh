@@ -1,0 +1,31 @@
+#!/bin/sh
+# sh examples/run.sh [NAME [arguments]]: installs what is missing, builds examples/NAME.cpp (quickstart unless named)
+# for this machine and runs it. --list names the examples.
+set -eu
+lamina_root=$(cd "$(dirname "$0")/.." && pwd)
+. "$lamina_root/cmake/setup.sh"
+
+if [ "${1:-}" = --list ]; then
+    for file in "$lamina_root"/examples/*.cpp; do
+        printf '%-20s %s\n' "$(basename "$file" .cpp)" "$(sed -n 's|^// *||p' "$file" | head -n 1)"
+    done
+    exit 0
+fi
+name=quickstart
+case ${1:-} in
+    "" | -*) ;;
+    *) name=$1; shift ;;
+esac
+if [ ! -f "$lamina_root/examples/$name.cpp" ]; then
+    echo "there is no examples/$name.cpp; sh examples/run.sh --list names them" >&2
+    exit 2
+fi
+
+lamina_need compiler cmake builder xsimd json stb zlib
+if [ "$name" = quickstart ]; then lamina_need dataset; fi
+build=$lamina_root/build/examples
+echo "Building $name with -O3 -march=native (lamina::native) in $build"
+lamina_configure "$build" -DCMAKE_CXX_COMPILER="${CXX:-g++}" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O3 \
+    -DLAMINA_NATIVE=ON -DLAMINA_TESTS=OFF -DLAMINA_EXAMPLES=ON -DLAMINA_BENCH=OFF >/dev/null
+lamina_build "$build" "example_$name" >"$build/build.log" 2>&1 || { cat "$build/build.log" >&2; exit 1; }
+exec "$build/examples/example_$name" "$@"
