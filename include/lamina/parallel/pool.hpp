@@ -65,7 +65,7 @@ struct Lock {
 };
 
 // Long enough to bridge the pause between two ops, too short to be seen on a busy machine.
-inline constexpr std::int64_t spin_nanoseconds = 40'000;
+inline constexpr std::int64_t spin_nanoseconds = 50'000;
 
 // Looks at `done` until it holds or the time is over. With more threads than processors waiting takes the processor
 // from somebody who could work, so that it gives up at once.
