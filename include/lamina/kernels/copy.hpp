@@ -1,0 +1,181 @@
+#pragma once
+// Copy and add between strided layouts at memory speed: dense runs go row by row, permutations tile by tile through
+// registers, whatever is left element by element. Every permute, contiguous, slice and their gradients end here.
+#include <lamina/kernels/layout.hpp>
+#include <lamina/kernels/lanes.hpp>
+#include <lamina/kernels/policy.hpp>
+#include <lamina/parallel/for.hpp>
+#include <lamina/simd/transpose.hpp>
+
+#include <cstring>
+
+namespace lamina::inline LAMINA_ABI::kernels {
+
+/// What a copy does with the destination's elements.
+enum class Write { assign, add };
+
+/// Elements in one task: some microseconds of memory traffic.
+inline constexpr Index stream_grain = 16384;
+
+/// Copies (or adds) the elements of `from` to `to` as the layout pairs them. With Write::add no two pairs may share a
+/// destination; the two arrays must not overlap.
+template <Write W = Write::assign, class Arch = simd::native, class T>
+void copy(const CopyLayout& layout, const T* from, T* to);
+
+namespace detail {
+
+/// One dense run. With `stream` its whole vectors bypass the caches.
+template <Write W, class Arch, class T>
+LAMINA_INLINE void copy_run(const T* from, T* to, Index n, bool stream) {
+    if constexpr (W == Write::add && !Lane<T>) {
+        for (Index i = 0; i < n; ++i) to[i] = T(to[i] + from[i]);
+    } else if constexpr (W == Write::add) {
+        sweep<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            put(to + i, get<Arch>(to + i, count) + get<Arch>(from + i, count), count);
+        });
+    } else if constexpr (!Lane<T>) {
+        std::memcpy(static_cast<void*>(to), from, std::size_t(n) * sizeof(T));
+    } else {
+        const Index head = stream ? unaligned_head<Arch>(to, n) : 0;
+        for (Index i = 0; i < head; ++i) to[i] = from[i];
+        sweep<Arch, T>(n - head, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            const auto v = get<Arch>(from + head + i, count);
+            if (stream) put_streaming(to + head + i, v, count);
+            else put(to + head + i, v, count);
+        });
+    }
+}
+
+/// to[i * to_ld + j] = from[j * from_ld + i] for i < rows, j < columns, at most one register wide and high.
+template <Write W, class Arch, class T>
+LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index columns,
+                                  bool stream) {
+    using V = simd::Vec<T, Arch>;
+    V tile[V::width];
+    if (rows == V::width && columns == V::width) {
+        for (int j = 0; j < V::width; ++j) tile[j] = simd::load<Arch>(from + j * from_ld);
+        simd::transpose(tile);
+        if constexpr (W == Write::add) {
+            for (int i = 0; i < V::width; ++i)
+                simd::store(to + i * to_ld, simd::load<Arch>(to + i * to_ld) + tile[i]);
+        } else if (stream) {
+            for (int i = 0; i < V::width; ++i) simd::stream(to + i * to_ld, tile[i]);
+        } else {
+            for (int i = 0; i < V::width; ++i) simd::store(to + i * to_ld, tile[i]);
+        }
+        return;
+    }
+    for (int j = 0; j < V::width; ++j)
+        tile[j] = j < columns ? simd::load_partial<Arch>(from + j * from_ld, rows) : V(T(0));
+    simd::transpose(tile);
+    for (int i = 0; i < rows; ++i) {
+        T* out = to + i * to_ld;
+        if constexpr (W == Write::add)
+            simd::store_partial(out, simd::load_partial<Arch>(out, columns) + tile[i], columns);
+        else if (stream && columns == V::width) simd::stream(out, tile[i]);
+        else simd::store_partial(out, tile[i], columns);
+    }
+}
+
+/// Transposes a block of any size, along the destination's rows so that its cache lines fill one after another.
+template <Write W, class Arch, class T>
+void transpose_block(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index columns, bool stream) {
+    if constexpr (Lane<T>) {
+        constexpr Index width = simd::Vec<T, Arch>::width;
+        for (Index i = 0; i < rows; i += width)
+            for (Index j = 0; j < columns; j += width)
+                transpose_tile<W, Arch>(from + j * from_ld + i, from_ld, to + i * to_ld + j, to_ld,
+                                        rows - i < width ? rows - i : width,
+                                        columns - j < width ? columns - j : width, stream);
+    } else {
+        for (Index i = 0; i < rows; ++i)
+            for (Index j = 0; j < columns; ++j)
+                if constexpr (W == Write::add) to[i * to_ld + j] = T(to[i * to_ld + j] + from[j * from_ld + i]);
+                else to[i * to_ld + j] = from[j * from_ld + i];
+    }
+}
+
+/// Rows dense on both sides.
+template <Write W, class Arch, class T>
+void copy_rows(const CopyLayout& g, const T* from, T* to, bool stream) {
+    const int outer = g.rank - 1;
+    Index runs = 1, n = g.extents[outer];
+    for (int d = 0; d < outer; ++d) runs *= g.extents[d];
+    if (runs == 1) {
+        parallel::for_range(n, stream_grain, [&](Index begin, Index end) {
+            copy_run<W, Arch>(from + begin, to + begin, end - begin, stream);
+            if (stream) simd::stream_fence();
+        });
+        return;
+    }
+    parallel::for_range(runs, stream_grain / n + 1, [&](Index begin, Index end) {
+        walk_layout(g, outer, begin, end, [&](Index f, Index t) LAMINA_INLINE_LAMBDA {
+            copy_run<W, Arch>(from + f, to + t, n, stream);
+        });
+        if (stream) simd::stream_fence();
+    });
+}
+
+/// The source is dense along dimension rank - 2, the destination along the last: many matrices to be transposed.
+template <Write W, class Arch, class T>
+void copy_transposed(const CopyLayout& g, const T* from, T* to, bool stream) {
+    const int outer = g.rank - 2;
+    const Index rows = g.extents[outer], columns = g.extents[outer + 1];
+    const Index from_ld = g.from[outer + 1], to_ld = g.to[outer];
+    constexpr Index block = 64;
+    const Index block_columns = rows < block ? block * (block / rows) : block;
+    const Index down = (rows + block - 1) / block, across = (columns + block_columns - 1) / block_columns;
+    Index matrices = 1;
+    for (int d = 0; d < outer; ++d) matrices *= g.extents[d];
+    constexpr Index line = 64 / Index(sizeof(T));
+    const bool aligned = to_ld % line == 0 && reinterpret_cast<std::uintptr_t>(to) % 64 == 0;
+    const Index grain = stream_grain / (block * block_columns) + 1;
+    parallel::for_range(matrices * down * across, grain, [&](Index begin, Index end) {
+        for (Index task = begin; task < end; ++task) {
+            const Index i = task / across % down * block, j = task % across * block_columns;
+            const Index matrix = task / (across * down);
+            walk_layout(g, outer, matrix, matrix + 1, [&](Index f, Index t) {
+                transpose_block<W, Arch>(from + f + j * from_ld + i, from_ld, to + t + i * to_ld + j, to_ld,
+                                         rows - i < block ? rows - i : block,
+                                         columns - j < block_columns ? columns - j : block_columns,
+                                         stream && aligned && t % line == 0);
+            });
+        }
+        if (stream) simd::stream_fence();
+    });
+}
+
+/// Neither side is dense where the other is.
+template <Write W, class T>
+void copy_elements(const CopyLayout& g, const T* from, T* to) {
+    const int last = g.rank - 1;
+    const Index n = g.extents[last], step_from = g.from[last], step_to = g.to[last];
+    Index runs = 1;
+    for (int d = 0; d < last; ++d) runs *= g.extents[d];
+    parallel::for_range(runs, stream_grain / n + 1, [&](Index begin, Index end) {
+        walk_layout(g, last, begin, end, [&](Index f, Index t) {
+            for (Index i = 0; i < n; ++i)
+                if constexpr (W == Write::add) to[t + i * step_to] = T(to[t + i * step_to] + from[f + i * step_from]);
+                else to[t + i * step_to] = from[f + i * step_from];
+        });
+    });
+}
+
+}  // namespace detail
+
+template <Write W, class Arch, class T>
+void copy(const CopyLayout& layout, const T* from, T* to) {
+    if (layout.numel() == 0) return;
+    CopyLayout g = simplified(layout);
+    const int last = g.rank - 1;
+    const bool stream = W == Write::assign && g.numel() * Index(sizeof(T)) >= stream_threshold_bytes;
+    if (g.from[last] == 1 && g.to[last] == 1) return detail::copy_rows<W, Arch>(g, from, to, stream);
+    int dense = -1;
+    for (int d = 0; d < last; ++d)
+        if (g.from[d] == 1) dense = d;
+    if (g.to[last] != 1 || dense < 0) return detail::copy_elements<W>(g, from, to);
+    g.move_back(dense, last - 1);
+    detail::copy_transposed<W, Arch>(g, from, to, stream);
+}
+
+}  // namespace lamina::inline LAMINA_ABI::kernels
