@@ -2,9 +2,9 @@
 // Copy and add between strided layouts at memory speed: dense runs go row by row, permutations tile by tile through
 // registers, whatever is left element by element. Every permute, contiguous, slice and their gradients end here.
 #include <lamina/kernels/layout.hpp>
-#include <lamina/kernels/lanes.hpp>
 #include <lamina/kernels/policy.hpp>
 #include <lamina/parallel/for.hpp>
+#include <lamina/simd/row.hpp>
 #include <lamina/simd/transpose.hpp>
 
 #include <cstring>
@@ -24,24 +24,32 @@ void copy(const CopyLayout& layout, const T* from, T* to);
 
 namespace detail {
 
+/// Types that vector registers hold; the others are moved by memcpy or one by one.
+template <class T>
+inline constexpr bool is_lane = std::is_arithmetic_v<T> && sizeof(T) >= 4;
+
 /// One dense run. With `stream` its whole vectors bypass the caches.
 template <Write W, class Arch, class T>
 LAMINA_INLINE void copy_run(const T* from, T* to, Index n, bool stream) {
-    if constexpr (W == Write::add && !Lane<T>) {
+    if constexpr (W == Write::add && !is_lane<T>) {
         for (Index i = 0; i < n; ++i) to[i] = T(to[i] + from[i]);
     } else if constexpr (W == Write::add) {
-        sweep<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-            put(to + i, get<Arch>(to + i, count) + get<Arch>(from + i, count), count);
+        simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            const auto sum = simd::load_count<Arch>(to + i, count) + simd::load_count<Arch>(from + i, count);
+            simd::store_count(to + i, sum, count);
         });
-    } else if constexpr (!Lane<T>) {
+    } else if constexpr (!is_lane<T>) {
         std::memcpy(static_cast<void*>(to), from, std::size_t(n) * sizeof(T));
     } else {
-        const Index head = stream ? unaligned_head<Arch>(to, n) : 0;
+        constexpr auto line = std::uintptr_t(64);
+        const auto past_line = reinterpret_cast<std::uintptr_t>(to) % line;
+        const Index to_line = past_line ? Index(line - past_line) / Index(sizeof(T)) : 0;
+        const Index head = !stream ? 0 : to_line < n ? to_line : n;
         for (Index i = 0; i < head; ++i) to[i] = from[i];
-        sweep<Arch, T>(n - head, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-            const auto v = get<Arch>(from + head + i, count);
-            if (stream) put_streaming(to + head + i, v, count);
-            else put(to + head + i, v, count);
+        simd::row<Arch, T>(n - head, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            const auto v = simd::load_count<Arch>(from + head + i, count);
+            if (stream && count == simd::Vec<T, Arch>::width) simd::stream(to + head + i, v);
+            else simd::store_count(to + head + i, v, count);
         });
     }
 }
@@ -80,7 +88,7 @@ LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_
 /// Transposes a block of any size, along the destination's rows so that its cache lines fill one after another.
 template <Write W, class Arch, class T>
 void transpose_block(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index columns, bool stream) {
-    if constexpr (Lane<T>) {
+    if constexpr (is_lane<T>) {
         constexpr Index width = simd::Vec<T, Arch>::width;
         for (Index i = 0; i < rows; i += width)
             for (Index j = 0; j < columns; j += width)
