@@ -13,6 +13,7 @@ struct GradSlot : RefCounted {
     Index numel;
     std::uint64_t tape;     ///< serial of the tape whose node made the tensor; 0 for a leaf
     Ref<Storage> gradient;  ///< null until a first contribution arrives
+    bool retained = false;  ///< keep the gradient of a recorded tensor after its op has passed it on
     bool is_leaf() const { return tape == 0; }
 };
 

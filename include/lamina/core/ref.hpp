@@ -34,8 +34,10 @@ public:
         std::swap(object_, other.object_);
         return *this;
     }
-    ~Ref() {
-        if (object_ && object_->release()) delete object_;
+    ~Ref() { reset(); }
+    /// Lets go. Preferred to `= {}`, for which Clang 14 forgets the destructor inside templates.
+    void reset() {
+        if (T* object = std::exchange(object_, nullptr); object && object->release()) delete object;
     }
     T* get() const { return object_; }
     T* operator->() const { return object_; }
