@@ -1,6 +1,8 @@
 # cmake -DINCLUDE=<folder> -DOUTPUT=<file> [-DROOT=lamina/lamina.hpp] -P amalgamate.cmake
 # Replaces each `#include <lamina/…>` by that header's text at its first mention and by nothing afterwards.
 # Text is kept in one string and never passed through a list, because C++ is full of semicolons.
+cmake_minimum_required(VERSION 3.16)
+
 if(NOT ROOT)
     set(ROOT lamina/lamina.hpp)
 endif()

@@ -1,6 +1,8 @@
 # What tests, examples and benchmarks share: warnings and the optional libraries that are present.
 # lamina_development is lamina plus all of that; a missing library only leaves its part out.
 
+set(CMAKE_CXX_EXTENSIONS OFF)
+
 find_path(LAMINA_DOCTEST_INCLUDE_DIR doctest/doctest.h)
 find_path(LAMINA_JSON_INCLUDE_DIR nlohmann/json.hpp)
 find_path(LAMINA_STB_INCLUDE_DIR stb/stb_image.h)

@@ -99,13 +99,18 @@ cd "$build"
 targets=
 if [ -n "$filter" ]; then
     # The names say what has to be built: folder/file belongs to lamina_test_folder, example_x is its own target.
-    targets=$(ctest -N -R "$filter" | awk '/Test +#[0-9]+:/ {
-        if ($3 ~ /^example_/) print $3
-        else { split($3, part, "/"); print (part[1] == "build" ? "all" : "lamina_test_" part[1]) } }' | sort -u)
-    [ -n "$targets" ] || { echo "no test matches $filter" >&2; exit 1; }
+    ctest -N -R "$filter" | sed -n 's/^ *Test *#[0-9]*: //p' >ctest.selected
+    [ -s ctest.selected ] || { echo "no test matches $filter" >&2; exit 1; }
+    targets=$(awk -F/ '
+        /^example_/ || !/\// { print; next }
+        $1 != "build" { print "lamina_test_" $1; next }
+        $2 ~ /^abi/ { print "lamina_test_abi" }
+        $2 == "single_header" { print "lamina_test_single_header" }' ctest.selected | sort -u)
 fi
-# shellcheck disable=SC2086  # a list of targets
-lamina_build . $targets || { echo "tests/run.sh: the build failed ($build)"; exit 1; }
+if [ -z "$filter" ] || [ -n "$targets" ]; then
+    # shellcheck disable=SC2086  # a list of targets
+    lamina_build . $targets || { echo "tests/run.sh: the build failed ($build)"; exit 1; }
+fi
 
 {
     status=0

@@ -1,0 +1,3 @@
+#include "work.hpp"
+
+std::string compute_base(double* out) { return compute(out); }

@@ -1,0 +1,3 @@
+#include "work.hpp"
+
+std::string compute_v3(double* out) { return compute(out); }

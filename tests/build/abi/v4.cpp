@@ -1,0 +1,3 @@
+#include "work.hpp"
+
+std::string compute_v4(double* out) { return compute(out); }
