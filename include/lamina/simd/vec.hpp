@@ -180,6 +180,58 @@ private:
     }
 };
 
+// The friends above are found by argument and convert plain numbers to lanes; these let calls be qualified, simd::max(a, b).
+#define LAMINA_SIMD_QUALIFIED(name)                                                                                  \
+    template <class T, class Arch>                                                                                   \
+    LAMINA_INLINE auto name(Vec<T, Arch> a) {                                                                        \
+        return name(a);                                                                                              \
+    }
+#define LAMINA_SIMD_QUALIFIED2(name)                                                                                 \
+    template <class T, class Arch>                                                                                   \
+    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, Vec<T, Arch> b) {                                                \
+        return name(a, b);                                                                                           \
+    }
+#define LAMINA_SIMD_QUALIFIED3(name)                                                                                 \
+    template <class T, class Arch>                                                                                   \
+    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, Vec<T, Arch> b, Vec<T, Arch> c) {                                \
+        return name(a, b, c);                                                                                        \
+    }
+LAMINA_SIMD_QUALIFIED(abs)
+LAMINA_SIMD_QUALIFIED(sqrt)
+LAMINA_SIMD_QUALIFIED(rsqrt)
+LAMINA_SIMD_QUALIFIED(reciprocal)
+LAMINA_SIMD_QUALIFIED(isnan)
+LAMINA_SIMD_QUALIFIED(round)
+LAMINA_SIMD_QUALIFIED(floor)
+LAMINA_SIMD_QUALIFIED(ceil)
+LAMINA_SIMD_QUALIFIED(trunc)
+LAMINA_SIMD_QUALIFIED2(min)
+LAMINA_SIMD_QUALIFIED2(max)
+LAMINA_SIMD_QUALIFIED2(copysign)
+LAMINA_SIMD_QUALIFIED3(clamp)
+LAMINA_SIMD_QUALIFIED3(fma)
+LAMINA_SIMD_QUALIFIED3(fnma)
+LAMINA_SIMD_QUALIFIED3(fms)
+#undef LAMINA_SIMD_QUALIFIED
+#undef LAMINA_SIMD_QUALIFIED2
+#undef LAMINA_SIMD_QUALIFIED3
+template <class T, class Arch>
+LAMINA_INLINE Vec<T, Arch> select(Mask<T, Arch> m, Vec<T, Arch> a, Vec<T, Arch> b) {
+    return select(m, a, b);
+}
+template <class T, class Arch>
+LAMINA_INLINE bool any(Mask<T, Arch> m) {
+    return any(m);
+}
+template <class T, class Arch>
+LAMINA_INLINE bool all(Mask<T, Arch> m) {
+    return all(m);
+}
+template <class T, class Arch>
+LAMINA_INLINE unsigned bits(Mask<T, Arch> m) {
+    return bits(m);
+}
+
 /// The lanes' bits as lanes of another type of the same size.
 template <class To, class T, class Arch>
 LAMINA_INLINE Vec<To, Arch> bit_cast_to(Vec<T, Arch> a) {
