@@ -113,6 +113,14 @@ struct NamedTensor {
 /// Tensors by name, in order of insertion, as in a checkpoint.
 class StateDict {
 public:
+    StateDict() = default;
+    /// Tensors whose names the caller knows to differ; `insert` looks for each name among those before it.
+    static StateDict of_distinct(std::vector<NamedTensor> items) {
+        StateDict state;
+        state.items_ = std::move(items);
+        return state;
+    }
+
     /// Adds a tensor. Throws ValueError when the name is taken.
     void insert(std::string name, AnyTensor tensor) {
         require<ValueError>(!find(name), "state dict: the name ", name, " must be unique");

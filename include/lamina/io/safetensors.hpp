@@ -74,18 +74,19 @@ public:
         require<IoError>(text.front() == '{', where_, ": the header must begin with '{'");
         parse(text);
         data_ = 8 + header;
+        check_names();
         check_tensors();
         check_tiling();
     }
 
     Safetensors take() && {
-        Safetensors out;
+        std::vector<NamedTensor> items;
+        items.reserve(entries_.size());
         for (auto& entry : entries_) {
             AnyTensor tensor = view(entry);
-            out.tensors.insert(std::move(entry.name), std::move(tensor));
+            items.push_back({std::move(entry.name), std::move(tensor)});
         }
-        out.metadata = std::move(metadata_);
-        return out;
+        return {StateDict::of_distinct(std::move(items)), std::move(metadata_)};
     }
 
 private:
@@ -177,11 +178,21 @@ private:
                              name_of(entry.dtype), " of shape ", shape_text(entry), " but has ",
                              entry.end - entry.begin);
         }
-        std::vector<const SafetensorsEntry*> sorted;
-        for (const auto& entry : entries_) sorted.push_back(&entry);
-        std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
-        for (std::size_t i = 1; i < sorted.size(); ++i)
-            require<IoError>(sorted[i - 1]->name != sorted[i]->name, of(*sorted[i]), " must appear once");
+    }
+
+    void check_names() const {
+        const auto repeated = [](std::vector<std::string_view> names) {
+            std::sort(names.begin(), names.end());
+            const auto twin = std::adjacent_find(names.begin(), names.end());
+            return twin == names.end() ? nullptr : twin->data();
+        };
+        std::vector<std::string_view> names, keys;
+        for (const auto& entry : entries_) names.push_back(entry.name);
+        for (const auto& item : metadata_) keys.push_back(item.first);
+        if (const char* name = repeated(names))
+            fail<IoError>(where_, ": tensor \"", shortened(name), "\" must appear once");
+        if (const char* key = repeated(keys))
+            fail<IoError>(where_, ": the metadata key \"", shortened(key), "\" must appear once");
     }
 
     /// The tensors must cover the data from end to end, each byte once.
@@ -236,37 +247,57 @@ private:
 };
 
 /// Reads the tensors that a `*.safetensors.index.json` assigns to the files beside it.
-inline StateDict load_safetensors_index(const std::string& path) {
-    const MappedFile file("load_safetensors", path);
-    const std::string where = message("load_safetensors: \"", path, "\"");
-    const auto slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-    Metadata places;
-    JsonReader json(where, file.text());
-    json.object([&](const std::string& key) {
-        if (key != "weight_map") return json.skip();
-        json.object([&](const std::string& name) { places.emplace_back(name, json.string()); });
-    });
-    json.end();
-    std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) {
-        return a.second != b.second ? a.second < b.second : a.first < b.first;
-    });
-    StateDict out;
-    StateDict shard;
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        const auto& [name, shard_name] = places[i];
-        require<IoError>(!shard_name.empty() && shard_name.find('/') == std::string::npos && shard_name[0] != '.',
-                         where, ": tensor \"", shortened(name),
-                         "\" must lie in a file of the same folder but lies in \"", shortened(shard_name), "\"");
-        if (i == 0 || places[i - 1].second != shard_name) shard = read_safetensors(folder + shard_name).tensors;
-        const AnyTensor* tensor = shard.find(name);
-        require<IoError>(tensor, where, ": tensor \"", shortened(name), "\" must be in \"", shortened(shard_name),
-                         "\"");
-        require<IoError>(!out.find(name), where, ": tensor \"", shortened(name), "\" must appear once");
-        out.insert(name, *tensor);
+class SafetensorsIndex {
+public:
+    explicit SafetensorsIndex(const std::string& path) : where_(message("load_safetensors: \"", path, "\"")) {
+        const MappedFile file("load_safetensors", path);
+        JsonReader json(where_, file.text());
+        json.object([&](const std::string& key) {
+            if (key != "weight_map") return json.skip();
+            json.object([&](const std::string& name) { places_.push_back({name, json.string()}); });
+        });
+        json.end();
+        folder_ = path.substr(0, path.rfind('/') + 1);
+        std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.tensor < b.tensor; });
+        for (std::size_t i = 0; i < places_.size(); ++i) {
+            const auto& [tensor, shard] = places_[i];
+            require<IoError>(i == 0 || places_[i - 1].tensor != tensor, of(places_[i]), " must appear once");
+            require<IoError>(!shard.empty() && shard.find('/') == std::string::npos && shard[0] != '.', of(places_[i]),
+                             " must lie in a file of the same folder but lies in \"", shortened(shard), "\"");
+        }
     }
-    return out;
-}
+
+    StateDict load() {
+        std::vector<NamedTensor> items;
+        std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
+            return a.shard != b.shard ? a.shard < b.shard : a.tensor < b.tensor;
+        });
+        for (auto place = places_.begin(); place != places_.end();) {
+            const std::string& shard = place->shard;
+            const StateDict tensors = read_safetensors(folder_ + shard).tensors;
+            std::vector<const NamedTensor*> sorted;
+            for (const auto& item : tensors) sorted.push_back(&item);
+            std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
+            auto item = sorted.begin();
+            for (; place != places_.end() && place->shard == shard; ++place) {
+                while (item != sorted.end() && (*item)->name < place->tensor) ++item;
+                require<IoError>(item != sorted.end() && (*item)->name == place->tensor, of(*place), " must be in \"",
+                                 shortened(shard), "\"");
+                items.push_back(**item);
+            }
+        }
+        return StateDict::of_distinct(std::move(items));
+    }
+
+private:
+    struct Place {
+        std::string tensor, shard;
+    };
+    std::string of(const Place& place) const { return message(where_, ": tensor \"", shortened(place.tensor), "\""); }
+
+    std::string where_, folder_;
+    std::vector<Place> places_;
+};
 
 inline void append_safetensors_header(std::string& out, const std::vector<const NamedTensor*>& tensors,
                                       const Metadata& metadata) {
@@ -304,7 +335,7 @@ inline void append_safetensors_header(std::string& out, const std::vector<const 
 inline Safetensors read_safetensors(const std::string& path) { return detail::SafetensorsReader(path).take(); }
 
 inline StateDict load_safetensors(const std::string& path) {
-    return path.ends_with(".index.json") ? detail::load_safetensors_index(path) : read_safetensors(path).tensors;
+    return path.ends_with(".index.json") ? detail::SafetensorsIndex(path).load() : read_safetensors(path).tensors;
 }
 
 inline void save_safetensors(const std::string& path, const StateDict& state, const Metadata& metadata) {
