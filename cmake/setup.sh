@@ -18,9 +18,9 @@ stb       |header stb/stb_image.h|libstb-dev|stb-devel|stb|-|stb
 zlib      |header zlib.h|zlib1g-dev|zlib-devel|zlib|zlib|zlib
 eigen     |header Eigen/Core eigen3/Eigen/Core|libeigen3-dev|eigen3-devel|eigen|eigen|eigen3
 benchmark |header benchmark/benchmark.h|libbenchmark-dev|google-benchmark-devel|benchmark|google-benchmark|benchmark
-onednn    |header dnnl.hpp|libdnnl-dev|onednn-devel|onednn|onednn|onednn
+onednn    |header oneapi/dnnl/dnnl.hpp|libdnnl-dev|onednn-devel|onednn|onednn|onednn
 openblas  |library openblas|libopenblas-dev|openblas-devel|openblas|openblas|openblas
-torch     |header torch/csrc/api/include/torch/torch.h torch/torch.h|libtorch-dev|-|python-pytorch|pytorch|-
+torch     |header ATen/ATen.h|libtorch-dev|-|python-pytorch|pytorch|-
 dataset   |file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz|dataset-fashion-mnist|-|-|-|-
 pkg-config|command pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkgconf
 aarch64   |command aarch64-linux-gnu-g++|g++-aarch64-linux-gnu|-|aarch64-linux-gnu-gcc|-|-
@@ -39,7 +39,9 @@ lamina_has() {
         case $kind in
             command | compiler) command -v "$word" >/dev/null 2>&1 && return 0 ;;
             file) [ -e "$word" ] && return 0 ;;
-            header) echo "#include <$word>" | "${CXX:-g++}" -std=c++20 -x c++ -fsyntax-only -M - >/dev/null 2>&1 && return 0 ;;
+            header)
+                printf '#if !__has_include(<%s>)\n#error missing\n#endif\n' "$word" |
+                    "${CXX:-g++}" -std=c++20 -E -x c++ - >/dev/null 2>&1 && return 0 ;;
             library) echo 'int main() {}' | "${CXX:-g++}" -x c++ - -l"$word" -o /dev/null >/dev/null 2>&1 && return 0 ;;
         esac
     done

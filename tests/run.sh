@@ -81,8 +81,9 @@ if [ "$isa" = aarch64 ]; then
     lamina_need compiler cmake builder xsimd doctest json stb eigen aarch64 qemu
     toolchain=-DCMAKE_TOOLCHAIN_FILE=$lamina_root/cmake/aarch64.cmake
 else
-    lamina_need compiler cmake builder xsimd doctest json stb zlib eigen
-    if [ -z "$folders" ]; then lamina_need dataset pkg-config; fi
+    set -- compiler cmake builder xsimd doctest json stb zlib eigen
+    if [ -z "$folders" ]; then set -- "$@" dataset pkg-config; fi
+    lamina_need "$@"
 fi
 
 name=$(printf '%s-%s-%s' "$isa" "$(echo "$sanitizers" | tr ',' '-')" "$([ "$CXX" = g++ ] || basename "$CXX")" |
