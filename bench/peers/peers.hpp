@@ -1,0 +1,88 @@
+#pragma once
+// What each library can race in. A problem that a library has no overload for gets no contestant from it, and a library
+// that CMake did not find gets none at all.
+#include "problems.hpp"
+
+namespace peers {
+
+#define LAMINA_PEER_ABSENT \
+    inline void set_threads(int) {}
+// Chosen for every problem without an overload of its own.
+#define LAMINA_PEER_FALLBACK                  \
+    template <class Problem>                  \
+    Contestants contestants(const Problem&) { \
+        return {};                            \
+    }
+
+namespace onednn {
+LAMINA_PEER_FALLBACK
+#if LAMINA_PEER_ONEDNN
+void set_threads(int);
+std::string version();
+Contestants contestants(const Product<float>&);
+Contestants contestants(const LinearGelu&);
+Contestants contestants(const Softmax&);
+Contestants contestants(const LayerNorm&);
+Contestants contestants(const Gelu&);
+Contestants contestants(const AddRelu&);
+Contestants contestants(const Sum&);
+Contestants contestants(const Permute&);
+#else
+LAMINA_PEER_ABSENT
+#endif
+}  // namespace onednn
+
+namespace openblas {
+LAMINA_PEER_FALLBACK
+#if LAMINA_PEER_OPENBLAS
+void set_threads(int);
+std::string version();
+Contestants contestants(const Product<float>&);
+Contestants contestants(const Product<double>&);
+#else
+LAMINA_PEER_ABSENT
+#endif
+}  // namespace openblas
+
+namespace libtorch {
+LAMINA_PEER_FALLBACK
+#if LAMINA_PEER_LIBTORCH
+void set_threads(int);
+std::string version();
+Contestants contestants(const Product<float>&);
+Contestants contestants(const Product<double>&);
+Contestants contestants(const LinearGelu&);
+Contestants contestants(const Softmax&);
+Contestants contestants(const LayerNorm&);
+Contestants contestants(const Gelu&);
+Contestants contestants(const AddRelu&);
+Contestants contestants(const Sum&);
+Contestants contestants(const Permute&);
+Contestants contestants(const CrossEntropy&);
+Contestants contestants(const AdamWStep&);
+Contestants contestants(const LoadWeights&);
+#else
+LAMINA_PEER_ABSENT
+#endif
+}  // namespace libtorch
+
+#undef LAMINA_PEER_ABSENT
+#undef LAMINA_PEER_FALLBACK
+
+/// Tells every library, ourselves included, how many threads to use.
+void set_threads(int threads);
+
+/// All contestants for a problem: ours first, then every peer's.
+template <class Problem>
+Contestants race(const Problem& problem, Contestants ours) {
+    for (auto&& more : {onednn::contestants(problem), openblas::contestants(problem), libtorch::contestants(problem)})
+        ours.insert(ours.end(), more.begin(), more.end());
+    return ours;
+}
+
+/// The rows of each file rows_*.cpp.
+void add_gemm_rows(Rows& rows);
+void add_stream_rows(Rows& rows);
+void add_training_rows(Rows& rows);
+
+}  // namespace peers
