@@ -93,7 +93,7 @@ void fill_integers(const random::Key& key, I* out, Index n, std::int64_t low, st
             }
         }
     };
-    visit_words<Arch, std::uint32_t>(key, n, scale, [=](const std::uint32_t* values, Index first, Index count) {
+    visit_words<Arch, std::uint32_t>(key, n, scale, [=](const std::uint32_t* values, Index first, auto count) {
         std::uint32_t largest = 0;
         for (Index i = 0; i < count; ++i) largest = values[i] > largest ? values[i] : largest;
         for (Index i = 0; i < count; ++i) out[first + i] = I(low + std::int64_t(values[i]));
@@ -125,7 +125,7 @@ void fill_bernoulli(const random::Key& key, T* out, Index n, double p, std::type
         const auto compare = [=](const auto& words, auto& values) LAMINA_INLINE_LAMBDA {
             for (int j = 0; j < 4; ++j) values[j] = select(words[j] < U(threshold), U(1u), U(0u));
         };
-        visit_words<Arch, std::uint32_t>(key, n, compare, [=](const std::uint32_t* values, Index first, Index count) {
+        visit_words<Arch, std::uint32_t>(key, n, compare, [=](const std::uint32_t* values, Index first, auto count) {
             for (Index i = 0; i < count; ++i) out[first + i] = values[i] ? yes : no;
         });
     }

@@ -115,12 +115,11 @@ void fill_from_words(const random::Key& key, T* out, Index n, F f) {
 }
 
 /// The same where the array has another element type than the lanes: `finish(values, first, count)` takes lanes of T
-/// for the elements from `first` on and writes them.
+/// for the elements from `first` on and writes them; the count is a compile-time constant except at the end.
 template <class Arch, class T, class F, class Finish>
 void visit_words(const random::Key& key, Index n, F f, Finish finish) {
     using Source = RandomLanes<Arch, int(sizeof(T))>;
     using V = simd::Vec<T, Arch>;
-    // A buffer of the same length for every instruction set, so that `finish` sees the same pieces.
     constexpr Index length = 256;
     static_assert(length % Source::group == 0 && pointwise_grain % length == 0);
     const Source source(key);
@@ -135,7 +134,8 @@ void visit_words(const random::Key& key, Index n, F f, Finish finish) {
                 simd::transpose_groups(values);
                 for (int j = 0; j < Source::per_block; ++j) simd::store(buffer + i + j * V::width, values[j]);
             }
-            finish(buffer, first, end - first < length ? end - first : length);
+            if (end - first >= length) finish(buffer, first, std::integral_constant<Index, length>{});
+            else finish(buffer, first, end - first);
         }
     });
 }

@@ -47,27 +47,37 @@ inline constexpr std::uint64_t narrow_range = std::uint64_t(1) << 24;
 /// Where the numbers come from after the first attempt was refused: the top byte of the block index counts attempts.
 inline constexpr int attempt_shift = 56;
 
-/// Element i of the integers in [0, range), each equally probable. Multiply and shift, and try again where the products
-/// are not spread evenly: D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019.
+/// An integer in [0, range) from 32 bits, for range <= narrow_range; false when the bits are to be thrown away, since
+/// the products do not spread evenly over the range.
+/// D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019.
+LAMINA_INLINE bool scale_word(std::uint32_t word, std::uint64_t range, std::uint64_t& result) {
+    const std::uint64_t product = word * range;
+    result = product >> 32;
+    const auto rest = std::uint32_t(product);
+    return rest >= range || rest >= (std::uint64_t(1) << 32) % range;
+}
+/// The same from 64 bits for any range.
+LAMINA_INLINE bool scale_word(std::uint64_t word, std::uint64_t range, std::uint64_t& result) {
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = Wide(word) * range;
+    result = std::uint64_t(product >> 64);
+    const auto rest = std::uint64_t(product);
+    return rest >= range || rest >= (0 - range) % range;
+}
+
+/// Element i of the integers in [0, range), each equally probable.
 inline std::uint64_t below(const Key& key, Index i, std::uint64_t range) {
-    const auto block_of = [&](std::uint64_t attempt, std::uint64_t index) {
-        return block(key, index | attempt << attempt_shift);
-    };
-    if (range <= narrow_range) {
-        const std::uint32_t unfair = std::uint32_t((std::uint64_t(1) << 32) % range);
-        for (std::uint64_t attempt = 0;; ++attempt) {
-            const std::uint64_t product = block_of(attempt, std::uint64_t(i) / 4).words[i % 4] * range;
-            if (std::uint32_t(product) >= unfair || attempt == 255) return product >> 32;
+    std::uint64_t result = 0;
+    for (std::uint64_t attempt = 0; attempt < 256; ++attempt) {
+        if (range <= narrow_range) {
+            const Block b = block(key, std::uint64_t(i) / 4 | attempt << attempt_shift);
+            if (scale_word(b.words[i % 4], range, result)) break;
+        } else {
+            const Block b = block(key, std::uint64_t(i) / 2 | attempt << attempt_shift);
+            if (scale_word(pair_of(b, i % 2), range, result)) break;
         }
     }
-    const std::uint64_t unfair = (0 - range) % range;
-    for (std::uint64_t attempt = 0;; ++attempt) {
-        const Block b = block_of(attempt, std::uint64_t(i) / 2);
-        const std::uint64_t word = std::uint64_t(b.words[i % 2 * 2]) << 32 | b.words[i % 2 * 2 + 1];
-        __extension__ using Wide = unsigned __int128;
-        const Wide product = Wide(word) * range;
-        if (std::uint64_t(product) >= unfair || attempt == 255) return std::uint64_t(product >> 64);
-    }
+    return result;
 }
 
 /// Element i of the integers in [low, high), each equally probable. Wants low < high.

@@ -15,11 +15,17 @@ void permutation(const Key& key, T* out, Index n);
 
 template <class T>
 void shuffle(const Key& key, T* items, Index n) {
-    for (Index i = n - 1; i > 0; --i) {
-        const auto j = Index(below(key, n - 1 - i, std::uint64_t(i) + 1));
-        T kept = static_cast<T&&>(items[i]);
-        items[i] = static_cast<T&&>(items[j]);
-        items[j] = static_cast<T&&>(kept);
+    // Exchange number k takes element k of the integers below n - k. A block of words serves four of them.
+    Block words{};
+    for (Index k = 0; k + 1 < n; ++k) {
+        const Index last = n - 1 - k;
+        const auto range = std::uint64_t(last) + 1;
+        std::uint64_t chosen = 0;
+        if (k % 4 == 0) words = block(key, std::uint64_t(k) / 4);
+        if (range > narrow_range || !scale_word(words.words[k % 4], range, chosen)) chosen = below(key, k, range);
+        T kept = static_cast<T&&>(items[last]);
+        items[last] = static_cast<T&&>(items[chosen]);
+        items[chosen] = static_cast<T&&>(kept);
     }
 }
 

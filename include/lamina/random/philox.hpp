@@ -47,10 +47,11 @@ constexpr Block block(const Key& key, std::uint64_t index) {
 
 /// 32 random bits for element i: word i mod 4 of block i / 4.
 constexpr std::uint32_t word32(const Key& key, Index i) { return block(key, std::uint64_t(i) / 4).words[i % 4]; }
-/// 64 random bits for element i: words 0 and 1, or 2 and 3, of block i / 2, the first of them on top.
-constexpr std::uint64_t word64(const Key& key, Index i) {
-    const Block b = block(key, std::uint64_t(i) / 2);
-    return std::uint64_t(b.words[i % 2 * 2]) << 32 | b.words[i % 2 * 2 + 1];
+/// Words 0 and 1 (half 0), or 2 and 3 (half 1), of a block, the first of them on top.
+constexpr std::uint64_t pair_of(const Block& b, Index half) {
+    return std::uint64_t(b.words[half * 2]) << 32 | b.words[half * 2 + 1];
 }
+/// 64 random bits for element i: half i mod 2 of block i / 2.
+constexpr std::uint64_t word64(const Key& key, Index i) { return pair_of(block(key, std::uint64_t(i) / 2), i % 2); }
 
 }  // namespace lamina::inline LAMINA_ABI::random
