@@ -4,8 +4,8 @@
 #include <lamina/kernels/layout.hpp>
 #include <lamina/kernels/policy.hpp>
 #include <lamina/parallel/for.hpp>
+#include <lamina/simd/permute.hpp>
 #include <lamina/simd/row.hpp>
-#include <lamina/simd/transpose.hpp>
 
 #include <cstring>
 
@@ -103,7 +103,22 @@ void transpose_block(const T* from, Index from_ld, T* to, Index to_ld, Index row
     }
 }
 
-/// Rows dense on both sides.
+/// The same for one element repeated.
+template <Write W, class Arch, class T>
+LAMINA_INLINE void fill_run(T value, T* to, Index n) {
+    if constexpr (!is_lane<T>) {
+        for (Index i = 0; i < n; ++i)
+            if constexpr (W == Write::add) to[i] = T(to[i] + value);
+            else to[i] = value;
+    } else {
+        const simd::Vec<T, Arch> v = value;
+        simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            simd::store_count(to + i, W == Write::add ? simd::load_count<Arch>(to + i, count) + v : v, count);
+        });
+    }
+}
+
+/// Rows dense on both sides, or dense copies of one element each.
 template <Write W, class Arch, class T>
 void copy_rows(const CopyLayout& g, const T* from, T* to, bool stream) {
     const int outer = g.rank - 1;
@@ -111,14 +126,16 @@ void copy_rows(const CopyLayout& g, const T* from, T* to, bool stream) {
     for (int d = 0; d < outer; ++d) runs *= g.extents[d];
     if (runs == 1) {
         parallel::for_range(n, stream_grain, [&](Index begin, Index end) {
-            copy_run<W, Arch>(from + begin, to + begin, end - begin, stream);
+            if (g.from[outer] == 0) fill_run<W, Arch>(*from, to + begin, end - begin);
+            else copy_run<W, Arch>(from + begin, to + begin, end - begin, stream);
             if (stream) simd::stream_fence();
         });
         return;
     }
     parallel::for_range(runs, stream_grain / n + 1, [&](Index begin, Index end) {
         walk_layout(g, outer, begin, end, [&](Index f, Index t) LAMINA_INLINE_LAMBDA {
-            copy_run<W, Arch>(from + f, to + t, n, stream);
+            if (g.from[outer] == 0) fill_run<W, Arch>(from[f], to + t, n);
+            else copy_run<W, Arch>(from + f, to + t, n, stream);
         });
         if (stream) simd::stream_fence();
     });
@@ -177,7 +194,8 @@ void copy(const CopyLayout& layout, const T* from, T* to) {
     CopyLayout g = simplified(layout);
     const int last = g.rank - 1;
     const bool stream = W == Write::assign && g.numel() * Index(sizeof(T)) >= stream_threshold_bytes;
-    if (g.from[last] == 1 && g.to[last] == 1) return detail::copy_rows<W, Arch>(g, from, to, stream);
+    if ((g.from[last] == 1 || g.from[last] == 0) && g.to[last] == 1)
+        return detail::copy_rows<W, Arch>(g, from, to, stream);
     int dense = -1;
     for (int d = 0; d < last; ++d)
         if (g.from[d] == 1) dense = d;

@@ -7,7 +7,7 @@ namespace lamina::inline LAMINA_ABI::kernels {
 
 /// Extents and, for source and destination, the distance in elements between neighbours along each dimension.
 struct CopyLayout {
-    static constexpr int max_rank = 12;
+    static constexpr int max_rank = 16;
     int rank = 0;
     Index extents[max_rank], from[max_rank], to[max_rank];
 

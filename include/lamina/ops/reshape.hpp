@@ -80,7 +80,8 @@ Tensor<T, R + S - 1> unflatten(const Tensor<T, R>& x, Index dim, const Shape<S>&
     const int d = normalize_dim("unflatten", dim, R);
     const Shape<S> parts = view::resolve_shape("unflatten", x.shape()[d], sizes);
     Shape<R + S - 1> shape;
-    for (int i = 0; i < R + S - 1; ++i) shape[i] = i < d ? x.shape()[i] : i < d + S ? parts[i - d] : x.shape()[i - S + 1];
+    for (int i = 0; i < R; ++i) shape[i < d ? i : i + S - 1] = x.shape()[i];
+    for (int i = 0; i < S; ++i) shape[d + i] = parts[i];
     return reshape(x, shape);
 }
 
