@@ -1,0 +1,116 @@
+#pragma once
+// What happens to the elements of a matrix product on their way out: bias, residual, activation. An epilogue runs over
+// each register tile right after its last store, in L1: as cheap as inside the tile, and the tiles, which take the
+// compiler longest, exist once for all epilogues.
+#include <lamina/kernels/gemm/matrix.hpp>
+#include <lamina/simd/row.hpp>
+
+namespace lamina::inline LAMINA_ABI::kernels {
+
+/// Leaves the product as it is.
+struct NoEpilogue {};
+
+/// Adds `bias[column]`; nothing when `bias` is null.
+template <class T>
+struct BiasColumns {
+    const T* bias;
+
+    template <class Arch, class Count>
+    LAMINA_INLINE simd::Vec<T, Arch> operator()(simd::Vec<T, Arch> x, Index, Index column, Count count) const {
+        return bias ? x + simd::load_count<Arch>(bias + column, count) : x;
+    }
+};
+template <class T>
+BiasColumns(const T*) -> BiasColumns<T>;
+
+/// Adds `bias[row]`, the channel of a convolution; nothing when `bias` is null.
+template <class T>
+struct BiasRows {
+    const T* bias;
+
+    template <class Arch, class Count>
+    LAMINA_INLINE simd::Vec<T, Arch> operator()(simd::Vec<T, Arch> x, Index row, Index, Count) const {
+        return bias ? x + simd::Vec<T, Arch>(bias[row]) : x;
+    }
+};
+template <class T>
+BiasRows(const T*) -> BiasRows<T>;
+
+/// Adds element (row, column) of another matrix, `row_stride` elements from row to row.
+template <class T>
+struct AddMatrix {
+    const T* data;
+    Index row_stride;
+
+    template <class Arch, class Count>
+    LAMINA_INLINE simd::Vec<T, Arch> operator()(simd::Vec<T, Arch> x, Index row, Index column, Count count) const {
+        return x + simd::load_count<Arch>(data + row * row_stride + column, count);
+    }
+};
+template <class T>
+AddMatrix(const T*, Index) -> AddMatrix<T>;
+
+/// Applies a function of lanes, such as an activation.
+template <class F>
+struct Apply {
+    F f;
+
+    template <class V, class Count>
+    LAMINA_INLINE V operator()(V x, Index, Index, Count) const {
+        return f(x);
+    }
+};
+template <class F>
+Apply(F) -> Apply<F>;
+
+/// `first`, then `second`.
+template <class First, class Second>
+struct Then {
+    First first;
+    Second second;
+
+    template <class V, class Count>
+    LAMINA_INLINE V operator()(V x, Index row, Index column, Count count) const {
+        return second(first(x, row, column, count), row, column, count);
+    }
+};
+template <class First, class Second>
+Then(First, Second) -> Then<First, Second>;
+template <class First>
+struct Then<First, NoEpilogue> : First {};
+template <class First>
+Then(First, NoEpilogue) -> Then<First, NoEpilogue>;
+
+namespace detail {
+
+/// An epilogue with its type erased: one indirect call a tile, and the driver is compiled once.
+template <class T>
+struct TileEpilogue {
+    const void* self = nullptr;
+    void (*apply)(const void* self, T* c, Index c_stride, Piece rows, Piece columns) = nullptr;
+};
+
+/// Runs over rows x columns of the matrix that `c` begins.
+template <class Arch, class T, class Epilogue>
+void apply_epilogue(const void* self, T* c, Index c_stride, Piece rows, Piece columns) {
+    const auto& epilogue = *static_cast<const Epilogue*>(self);
+    for (Index i = rows.begin; i < rows.end; ++i) {
+        T* row = c + i * c_stride + columns.begin;
+        simd::row<Arch, T>(columns.size(), [&](Index j, auto count) LAMINA_INLINE_LAMBDA {
+            simd::store_count(row + j, epilogue(simd::load_count<Arch>(row + j, count), i, columns.begin + j, count),
+                              count);
+        });
+    }
+}
+
+template <class Arch, class T, class Epilogue>
+TileEpilogue<T> erase_epilogue(const Epilogue& epilogue) {
+    return {&epilogue, &apply_epilogue<Arch, T, Epilogue>};
+}
+template <class Arch, class T>
+TileEpilogue<T> erase_epilogue(const NoEpilogue&) {
+    return {};
+}
+
+}  // namespace detail
+}  // namespace lamina::inline LAMINA_ABI::kernels

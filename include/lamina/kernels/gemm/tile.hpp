@@ -1,0 +1,113 @@
+#pragma once
+// The register tile: up to 14 rows by two vectors of C held in registers over all of k. A is read in place, one
+// broadcast a row and step; B comes from a packed panel or, for whole vectors, from where it is.
+#include <lamina/kernels/gemm/matrix.hpp>
+#include <lamina/simd/row.hpp>
+
+#include <utility>
+
+// Unrolled loops over constants keep `sum` in registers under GCC and Clang, at half the compile time of lambdas.
+#define LAMINA_UNROLL _Pragma("GCC unroll 32")
+
+namespace lamina::inline LAMINA_ABI::kernels::detail {
+
+/// Rows of the largest tile: as many as leave registers for two vectors of B and one element of A.
+template <class Arch>
+inline constexpr int tile_rows = Arch::bytes == 64   ? 14
+                                 : Arch::bytes == 32 ? 6
+                                                     : 4;
+#if defined(LAMINA_ISA_NEON64)
+template <>
+inline constexpr int tile_rows<simd::neon64> = 12;
+#endif
+/// Vectors of the widest tile.
+inline constexpr int tile_vectors = 2;
+/// Columns of the widest tile, and of a packed panel.
+template <class Arch, class T>
+inline constexpr Index panel_columns = Index(tile_vectors) * simd::Vec<T, Arch>::width;
+
+/// One tile's operands.
+template <class T>
+struct TileTask {
+    const T* a;
+    Index a_row, a_step;  ///< elements from row to row, and from one k to the next
+    const T* b;
+    Index b_step, b_ahead;  ///< elements from one k to the next, and how far ahead to prefetch
+    T* c;
+    Index c_stride, k, columns;
+    bool accumulate;
+};
+
+template <class Arch, class T, int Rows, int Vectors>
+void gemm_tile(const TileTask<T>& g) {
+    using V = simd::Vec<T, Arch>;
+    constexpr int width = V::width, bases = (Rows + 2) / 3;
+    constexpr int line = 64 / int(sizeof(T)), lines = Vectors * width > line ? Vectors * width / line : 1;
+    // One base for three rows: x86 addresses base, +stride, +2 stride, and 14 pointers would not fit the registers.
+    const T* row[bases];
+    LAMINA_UNROLL
+    for (int q = 0; q < bases; ++q) row[q] = g.a + 3 * q * g.a_row;
+    V sum[Rows][Vectors];
+    LAMINA_UNROLL
+    for (int i = 0; i < Rows; ++i) {
+        LAMINA_UNROLL
+        for (int j = 0; j < Vectors; ++j) sum[i][j] = V(T(0));
+    }
+    const Index a_row = g.a_row, a_step = g.a_step, b_step = g.b_step;
+    const T *b = g.b, *ahead = b + g.b_ahead;
+    _Pragma("GCC unroll 1") for (Index p = g.k; p > 0; --p, b += b_step, ahead += b_step) {
+        V bv[Vectors];
+        LAMINA_UNROLL
+        for (int j = 0; j < Vectors; ++j) bv[j] = simd::load<Arch>(b + j * width);
+        LAMINA_UNROLL
+        for (int j = 0; j < lines; ++j) simd::prefetch(ahead + j * line);
+        LAMINA_UNROLL
+        for (int i = 0; i < Rows; ++i) {
+            const V av = simd::broadcast<Arch>(row[i / 3] + i % 3 * a_row);
+            LAMINA_UNROLL
+            for (int j = 0; j < Vectors; ++j) sum[i][j] = fma(av, bv[j], sum[i][j]);
+        }
+        LAMINA_UNROLL
+        for (int q = 0; q < bases; ++q) row[q] += a_step;
+    }
+    const int tail = int(g.columns) - (Vectors - 1) * width;
+    T* c = g.c;
+    if (tail == width) {
+        LAMINA_UNROLL
+        for (int i = 0; i < Rows; ++i, c += g.c_stride) {
+            LAMINA_UNROLL
+            for (int j = 0; j < Vectors; ++j) {
+                if (g.accumulate) sum[i][j] = sum[i][j] + simd::load<Arch>(c + j * width);
+                simd::store(c + j * width, sum[i][j]);
+            }
+        }
+    } else {
+        LAMINA_UNROLL
+        for (int i = 0; i < Rows; ++i, c += g.c_stride) {
+            LAMINA_UNROLL
+            for (int j = 0; j < Vectors; ++j) {
+                const int count = j + 1 < Vectors ? width : tail;
+                if (g.accumulate) sum[i][j] = sum[i][j] + simd::load_partial<Arch>(c + j * width, count);
+                simd::store_partial(c + j * width, sum[i][j], count);
+            }
+        }
+    }
+}
+
+template <class T>
+using TileFunction = void (*)(const TileTask<T>&);
+
+template <class Arch, class T, int Vectors, int... Rows>
+TileFunction<T> tile_of(Index rows, std::integer_sequence<int, Rows...>) {
+    static constexpr TileFunction<T> table[] = {&gemm_tile<Arch, T, Rows + 1, Vectors>...};
+    return table[rows - 1];
+}
+/// The tile for this many rows (at least 1) and columns (at least 1, at most panel_columns).
+template <class Arch, class T>
+TileFunction<T> tile_for(Index rows, Index columns) {
+    constexpr std::make_integer_sequence<int, tile_rows<Arch>> all{};
+    return columns > simd::Vec<T, Arch>::width ? tile_of<Arch, T, 2>(rows, all) : tile_of<Arch, T, 1>(rows, all);
+}
+
+}  // namespace lamina::inline LAMINA_ABI::kernels::detail
+#undef LAMINA_UNROLL
