@@ -40,7 +40,7 @@ inline constexpr int float_lanes = 1;
 #endif
 
 /// Version, SIMD lanes, compiler and checked mode of the including file, and the symbol tag that follows from them:
-/// "lamina 0.1.0: avx2, 8 float lanes, GCC 12.2, unchecked (v0_1_avx2__bf_____)".
+/// "lamina 0.1.0: avx2, 8 float lanes, GCC 12.2, unchecked (v0_1_avx2_0bf00000)".
 constexpr std::string_view build_info() {
     return "lamina " LAMINA_VERSION_TEXT ": " LAMINA_TEXT(LAMINA_ISA) ", " LAMINA_LANES_TEXT " float lanes, "  //
         LAMINA_COMPILER ", " LAMINA_CHECKED_TEXT " (" LAMINA_TEXT(LAMINA_ABI) ")";
