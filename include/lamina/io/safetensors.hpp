@@ -1,10 +1,9 @@
 #pragma once
 // Checkpoints in the safetensors format (huggingface/safetensors, README "Format"): eight bytes of header length, a
 // JSON header, then the elements of all tensors end to end. Files are taken for hostile: every offset is checked.
-#include <lamina/core/any_tensor.hpp>
 #include <lamina/io/atomic_file.hpp>
 #include <lamina/io/json.hpp>
-#include <lamina/io/mapped_file.hpp>
+#include <lamina/io/mapped_tensor.hpp>
 
 #include <algorithm>
 
@@ -33,8 +32,6 @@ void save_safetensors(const std::string& path, const StateDict& state, const Met
 
 namespace detail {
 
-static_assert(std::endian::native == std::endian::little, "safetensors elements are little-endian and used in place");
-
 inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;
 
 /// Element types in the order in which the reference writes them, widest first.
@@ -59,9 +56,6 @@ struct SafetensorsEntry {
     std::vector<Index> shape;
     std::uint64_t begin = 0, end = 0;
 };
-
-/// Names come from the file: only so much of one is repeated in a message.
-inline std::string_view shortened(std::string_view name) { return name.substr(0, 200); }
 
 /// Reads and checks the header of one file.
 class SafetensorsReader {
@@ -165,15 +159,7 @@ private:
         for (const auto& entry : entries_) {
             require<IoError>(entry.begin <= entry.end && entry.end <= buffer, of(entry), " must lie within the ",
                              buffer, " bytes of data but claims ", entry.begin, " to ", entry.end);
-            std::uint64_t bytes = size_of(entry.dtype);
-            bool fits = true, empty = false;
-            for (const Index extent : entry.shape) {
-                empty = empty || extent == 0;
-                if (extent != 0) fits = fits && !__builtin_mul_overflow(bytes, std::uint64_t(extent), &bytes);
-            }
-            fits = fits && bytes <= std::uint64_t(std::numeric_limits<Index>::max());
-            require<IoError>(fits, of(entry), " must have fewer than 2^63 bytes but has shape ", shape_text(entry));
-            if (empty) bytes = 0;
+            const std::uint64_t bytes = checked_bytes(entry.dtype, entry.shape, of(entry));
             require<IoError>(entry.end - entry.begin == bytes, of(entry), " must have ", bytes, " bytes for ",
                              name_of(entry.dtype), " of shape ", shape_text(entry), " but has ",
                              entry.end - entry.begin);
@@ -211,23 +197,9 @@ private:
                          " bytes of data but end at ", at);
     }
 
-    AnyTensor view(const SafetensorsEntry& entry) const {
+    AnyTensor view(SafetensorsEntry& entry) const {
         std::byte* const bytes = file_->mutable_data() + data_ + entry.begin;
-        const std::size_t size = entry.end - entry.begin;
-        if (entry.dtype == DType::boolean)
-            for (std::size_t i = 0; i < size; ++i)
-                require<IoError>(bytes[i] <= std::byte(1), of(entry), " must hold 0 or 1 but holds ", int(bytes[i]),
-                                 " at element ", i);
-        if (size == 0 || reinterpret_cast<std::uintptr_t>(bytes) % size_of(entry.dtype) != 0) {
-            auto copy = AnyTensor::zeros(entry.dtype, entry.shape);
-            if (size) std::memcpy(copy.mutable_data(), bytes, size);
-            return copy;
-        }
-        file_->retain();
-        auto storage = Storage::borrow(bytes, file_.get(), [](void* owner) {
-            if (auto* file = static_cast<MappedFile*>(owner); file->release()) delete file;
-        });
-        return AnyTensor(entry.dtype, entry.shape, std::move(storage), bytes);
+        return tensor_at(file_, bytes, entry.dtype, std::move(entry.shape), of(entry));
     }
 
     std::string of(const SafetensorsEntry& entry) const {
