@@ -100,8 +100,7 @@ struct ReduceAxes {
 
 /// Calls the row function on one run of the last dimension, the target's share going to `g`.
 inline void reduce_row(const PointwisePlan& plan, const void* f, PointwiseRowFunction function, int target,
-                       const Index* offset, Index column, Index count, void* g,
-                       std::byte (*splats)[64]) {
+                       const Index* offset, Index column, Index count, void* g, std::byte (*splats)[64]) {
     PointwiseRow row;
     row.count = count;
     row.stream = false;
@@ -119,7 +118,9 @@ inline void reduce_row(const PointwisePlan& plan, const void* f, PointwiseRowFun
     for (int j = 0; j < plan.outputs; ++j) {
         const int k = plan.inputs + j;
         const PointwiseOperand& o = plan.operand[k];
-        row.out[j] = k == target ? g : o.data ? o.data + (offset[k] + column * o.stride[last]) * o.element_size : nullptr;
+        row.out[j] = k == target ? g
+                     : o.data    ? o.data + (offset[k] + column * o.stride[last]) * o.element_size
+                                 : nullptr;
         row.accumulate[j] = k != target && plan.accumulate[j];
     }
     function(f, row);
@@ -130,7 +131,8 @@ struct PartialSums {
     Ref<Storage> storage;
     double* data;
     explicit PartialSums(Index count)
-        : storage(Storage::allocate(std::size_t(count) * sizeof(double))), data(reinterpret_cast<double*>(storage->data())) {}
+        : storage(Storage::allocate(std::size_t(count) * sizeof(double))),
+          data(reinterpret_cast<double*>(storage->data())) {}
 };
 
 /// The target keeps the last dimension (a bias): tiles of 512 columns, segments of 256 rows.
@@ -239,7 +241,9 @@ void reduce_gathered(const PointwisePlan& plan, const void* f, PointwiseRowFunct
             for (int j = 0; j < plan.outputs; ++j) {
                 const int k = plan.inputs + j;
                 const PointwiseOperand& o = plan.operand[k];
-                row.out[j] = k == target ? static_cast<void*>(g) : o.data ? o.data + cursor.offset[k] * o.element_size : nullptr;
+                row.out[j] = k == target ? static_cast<void*>(g)
+                             : o.data    ? o.data + cursor.offset[k] * o.element_size
+                                         : nullptr;
                 row.accumulate[j] = k != target && plan.accumulate[j];
             }
             function(f, row);

@@ -6,13 +6,13 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-#define LAMINA_ELEMENT_FUNCTOR(type, op, expression)                       \
-    struct type {                                                          \
-        static constexpr const char* name = op;                            \
-        template <class T>                                                 \
-        LAMINA_INLINE auto operator()(T a, T b) const {                    \
-            return expression;                                             \
-        }                                                                  \
+#define LAMINA_ELEMENT_FUNCTOR(type, op, expression)    \
+    struct type {                                       \
+        static constexpr const char* name = op;         \
+        template <class T>                              \
+        LAMINA_INLINE auto operator()(T a, T b) const { \
+            return expression;                          \
+        }                                               \
     };
 LAMINA_ELEMENT_FUNCTOR(Equal, "eq", a == b)
 LAMINA_ELEMENT_FUNCTOR(NotEqual, "ne", a != b)
@@ -20,10 +20,10 @@ LAMINA_ELEMENT_FUNCTOR(Less, "lt", a < b)
 LAMINA_ELEMENT_FUNCTOR(LessEqual, "le", a <= b)
 LAMINA_ELEMENT_FUNCTOR(Greater, "gt", a > b)
 LAMINA_ELEMENT_FUNCTOR(GreaterEqual, "ge", a >= b)
-LAMINA_ELEMENT_FUNCTOR(LogicalAnd, "logical_and", (a != T(0)) & (b != T(0)))
-LAMINA_ELEMENT_FUNCTOR(LogicalOr, "logical_or", (a != T(0)) | (b != T(0)))
+LAMINA_ELEMENT_FUNCTOR(LogicalAnd, "logical_and", bool((a != T(0)) & (b != T(0))))
+LAMINA_ELEMENT_FUNCTOR(LogicalOr, "logical_or", bool((a != T(0)) | (b != T(0))))
 LAMINA_ELEMENT_FUNCTOR(LogicalXor, "logical_xor", (a != T(0)) != (b != T(0)))
-LAMINA_ELEMENT_FUNCTOR(BitwiseAnd, "bitwise_and", T(a & b))
+LAMINA_ELEMENT_FUNCTOR(BitwiseAnd, "bitwise_and", T(a& b))
 LAMINA_ELEMENT_FUNCTOR(BitwiseOr, "bitwise_or", T(a | b))
 LAMINA_ELEMENT_FUNCTOR(BitwiseXor, "bitwise_xor", T(a ^ b))
 // Integer arithmetic wraps, through unsigned numbers of 64 bits.

@@ -1,6 +1,6 @@
 #pragma once
-// Pointwise mathematics written once: a generic functor over lanes becomes the forward row (run on Vec) and the gradient
-// row (run on dual numbers of lanes) of a pointwise plan. Nobody writes the derivative.
+// Pointwise mathematics written once: a generic functor over lanes becomes the forward row (run on Vec) and the
+// gradient row (run on dual numbers of lanes) of a pointwise plan. Nobody writes the derivative.
 #include <lamina/kernels/broadcast_sum.hpp>
 #include <lamina/simd/dual.hpp>
 #include <lamina/simd/row.hpp>

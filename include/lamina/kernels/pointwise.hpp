@@ -26,7 +26,8 @@ void copy_strided(std::byte* to, Index to_step, const std::byte* from, Index fro
     for (Index i = 0; i < count; ++i)
         std::memcpy(to + i * to_step * Index(Size), from + i * from_step * Index(Size), Size);
 }
-inline void copy_strided(Index size, std::byte* to, Index to_step, const std::byte* from, Index from_step, Index count) {
+inline void copy_strided(Index size, std::byte* to, Index to_step, const std::byte* from, Index from_step,
+                         Index count) {
     if (size == 4) copy_strided<4>(to, to_step, from, from_step, count);
     else if (size == 8) copy_strided<8>(to, to_step, from, from_step, count);
     else if (size == 2) copy_strided<2>(to, to_step, from, from_step, count);
@@ -157,9 +158,8 @@ inline void pointwise_run(const PointwisePlan& plan, const void* f, PointwiseRow
         stream = stream && o.data && !plan.accumulate[j] && n * o.element_size >= stream_threshold_bytes;
         for (int k = 0; k < plan.inputs; ++k) stream = stream && plan.operand[k].data != o.data;
     }
-    parallel::for_range(n, pointwise_grain, [&](Index b, Index e) {
-        detail::pointwise_rows(plan, f, function, stream, b, e);
-    });
+    parallel::for_range(n, pointwise_grain,
+                        [&](Index b, Index e) { detail::pointwise_rows(plan, f, function, stream, b, e); });
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

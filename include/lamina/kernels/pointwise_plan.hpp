@@ -16,7 +16,7 @@ struct PointwiseRow {
     Index count;
     const void* in[pointwise_max_operands];
     Index step[pointwise_max_operands];
-    void* out[pointwise_max_operands];       ///< dense; null when the result is not wanted
+    void* out[pointwise_max_operands];        ///< dense; null when the result is not wanted
     bool accumulate[pointwise_max_operands];  ///< add to `out` instead of overwriting it
     bool stream;                              ///< write around the caches; `out` is then 64-byte aligned
 };
@@ -64,7 +64,8 @@ struct PointwisePlan {
         ++inputs;
     }
     /// Outputs are added after all inputs. A null `data` is a result nobody wants.
-    void add_output(void* data, Index element_size, const Index* extents, const Index* strides, int r, bool add_to = false) {
+    void add_output(void* data, Index element_size, const Index* extents, const Index* strides, int r,
+                    bool add_to = false) {
         add(data, element_size, extents, strides, r);
         accumulate[outputs++] = add_to;
     }

@@ -4,7 +4,8 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// Outputs of at least this many bytes go around the caches: they would evict their own inputs before anyone reads them.
+/// Outputs of at least this many bytes go around the caches: they would evict their own inputs before anyone reads
+/// them.
 inline constexpr Index stream_threshold_bytes = Index(4) << 20;
 /// Elements in one task of a pointwise loop: far above the cost of handing out a task, and its operands fit L2.
 inline constexpr Index pointwise_grain = 16384;

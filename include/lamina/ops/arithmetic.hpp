@@ -8,7 +8,7 @@ namespace lamina::inline LAMINA_ABI {
 
 /// A C++ number that combines with tensors of T: any for real T, an integer for integers.
 template <class S, class T>
-concept ScalarFor = std::is_arithmetic_v<S> && Number<T> && (Real<T> || std::is_integral_v<S>);
+concept ScalarFor = std::is_arithmetic_v<S> && Number<T> &&(Real<T> || std::is_integral_v<S>);
 
 /// How `div` rounds the quotient to an integer.
 enum class Rounding { trunc, floor };
@@ -33,8 +33,8 @@ void require_nonzero(const char* op, const Tensor<T, R>& divisor) {
     if constexpr (std::is_integral_v<T>)
         walk(divisor.shape(), divisor.strides(), divisor.strides(), [&](Index at, Index, Index n, Index step, Index) {
             for (Index i = 0; i < n; ++i)
-                require<ValueError>(divisor.data()[at + i * step] != T(0), op, ": integer divisor must not be 0 (shape ",
-                                    divisor.shape(), ")");
+                require<ValueError>(divisor.data()[at + i * step] != T(0), op,
+                                    ": integer divisor must not be 0 (shape ", divisor.shape(), ")");
         });
 }
 
@@ -114,7 +114,8 @@ template <Number T, int A, int B>
 auto remainder(const Tensor<T, A>& a, const Tensor<T, B>& b) {
     detail::require_nonzero("remainder", b);
     if constexpr (Real<T>)
-        return detail::map_as<2>("remainder", detail::ByLane<kernels::RealRemainder>{}, kernels::FlooredRemainder{}, a, b);
+        return detail::map_as<2>("remainder", detail::ByLane<kernels::RealRemainder>{}, kernels::FlooredRemainder{}, a,
+                                 b);
     else return map_elements(kernels::IntegerRemainder{}, a, b);
 }
 
@@ -172,37 +173,39 @@ auto lerp(const Tensor<T, A>& a, const Tensor<T, B>& b, std::type_identity_t<T> 
 
 /// a + value * b * c.
 template <Real T, int A, int B, int C>
-auto addcmul(const Tensor<T, A>& a, const Tensor<T, B>& b, const Tensor<T, C>& c, std::type_identity_t<T> value = T(1)) {
-    return map([value](auto x, auto y, auto z) LAMINA_INLINE_LAMBDA {
-        return x + simd::lanes_of_t<decltype(x)>(value) * y * z;
-    }, a, b, c);
+auto addcmul(const Tensor<T, A>& a, const Tensor<T, B>& b, const Tensor<T, C>& c,
+             std::type_identity_t<T> value = T(1)) {
+    return map([value](auto x, auto y, auto z)
+                   LAMINA_INLINE_LAMBDA { return x + simd::lanes_of_t<decltype(x)>(value) * y * z; },
+               a, b, c);
 }
 
 /// a + value * b / c.
 template <Real T, int A, int B, int C>
-auto addcdiv(const Tensor<T, A>& a, const Tensor<T, B>& b, const Tensor<T, C>& c, std::type_identity_t<T> value = T(1)) {
-    return map([value](auto x, auto y, auto z) LAMINA_INLINE_LAMBDA {
-        return x + simd::lanes_of_t<decltype(x)>(value) * y / z;
-    }, a, b, c);
+auto addcdiv(const Tensor<T, A>& a, const Tensor<T, B>& b, const Tensor<T, C>& c,
+             std::type_identity_t<T> value = T(1)) {
+    return map([value](auto x, auto y, auto z)
+                   LAMINA_INLINE_LAMBDA { return x + simd::lanes_of_t<decltype(x)>(value) * y / z; },
+               a, b, c);
 }
 
 // The same with a number on one side.
-#define LAMINA_SCALAR_RIGHT(op, functor)                                              \
-    template <Number T, int R, ScalarFor<T> S>                                        \
-    auto op(const Tensor<T, R>& a, S b) {                                             \
-        if constexpr (Real<T>) return map(kernels::functor<T>{T(b)}, a);              \
-        else return op(a, scalar(T(b)));                                              \
+#define LAMINA_SCALAR_RIGHT(op, functor)                                 \
+    template <Number T, int R, ScalarFor<T> S>                           \
+    auto op(const Tensor<T, R>& a, S b) {                                \
+        if constexpr (Real<T>) return map(kernels::functor<T>{T(b)}, a); \
+        else return op(a, scalar(T(b)));                                 \
     }
-#define LAMINA_SCALAR_LEFT(op, functor)                                               \
-    template <Number T, int R, ScalarFor<T> S>                                        \
-    auto op(S a, const Tensor<T, R>& b) {                                             \
-        if constexpr (Real<T>) return map(kernels::functor<T>{T(a)}, b);              \
-        else return op(scalar(T(a)), b);                                              \
+#define LAMINA_SCALAR_LEFT(op, functor)                                  \
+    template <Number T, int R, ScalarFor<T> S>                           \
+    auto op(S a, const Tensor<T, R>& b) {                                \
+        if constexpr (Real<T>) return map(kernels::functor<T>{T(a)}, b); \
+        else return op(scalar(T(a)), b);                                 \
     }
-#define LAMINA_SCALAR_AS_TENSOR(op)                                                   \
-    template <Number T, int R, ScalarFor<T> S>                                        \
-    auto op(const Tensor<T, R>& a, S b) {                                             \
-        return op(a, scalar(T(b)));                                                   \
+#define LAMINA_SCALAR_AS_TENSOR(op)            \
+    template <Number T, int R, ScalarFor<T> S> \
+    auto op(const Tensor<T, R>& a, S b) {      \
+        return op(a, scalar(T(b)));            \
     }
 LAMINA_SCALAR_RIGHT(add, AddScalar)
 LAMINA_SCALAR_RIGHT(mul, MulScalar)
@@ -238,14 +241,14 @@ Tensor<T, R> pow(std::type_identity_t<T> base, const Tensor<T, R>& x) {
 }
 
 // In place: the left operand is changed and returned; integers wrap.
-#define LAMINA_IN_PLACE(op, Lane, Integer)                                                                \
-    template <Number T, int A, int B>                                                                     \
-    Tensor<T, A> op(const Tensor<T, A>& a, const Tensor<T, B>& b) {                                       \
-        return detail::arithmetic_<kernels::Lane, kernels::Integer>(a, b);                                \
-    }                                                                                                     \
-    template <Number T, int R, ScalarFor<T> S>                                                            \
-    Tensor<T, R> op(const Tensor<T, R>& a, S b) {                                                         \
-        return detail::arithmetic_<kernels::Lane, kernels::Integer>(a, scalar(T(b)));                     \
+#define LAMINA_IN_PLACE(op, Lane, Integer)                                            \
+    template <Number T, int A, int B>                                                 \
+    Tensor<T, A> op(const Tensor<T, A>& a, const Tensor<T, B>& b) {                   \
+        return detail::arithmetic_<kernels::Lane, kernels::Integer>(a, b);            \
+    }                                                                                 \
+    template <Number T, int R, ScalarFor<T> S>                                        \
+    Tensor<T, R> op(const Tensor<T, R>& a, S b) {                                     \
+        return detail::arithmetic_<kernels::Lane, kernels::Integer>(a, scalar(T(b))); \
     }
 
 /// a += b and the like. Throw GradError while a tape would have to record them, ShapeError when b does not broadcast to
@@ -265,24 +268,24 @@ Tensor<T, R> div_(const Tensor<T, R>& a, S b) {
     return div_(a, scalar(T(b)));
 }
 
-#define LAMINA_OPERATOR(sign, op)                                    \
-    template <Number T, int A, int B>                                \
-    auto operator sign(const Tensor<T, A>& a, const Tensor<T, B>& b) { \
-        return op(a, b);                                             \
-    }                                                                \
-    template <Number T, int R, ScalarFor<T> S>                       \
-    auto operator sign(const Tensor<T, R>& a, S b) {                 \
-        return op(a, b);                                             \
-    }                                                                \
-    template <Number T, int R, ScalarFor<T> S>                       \
-    auto operator sign(S a, const Tensor<T, R>& b) {                 \
-        return op(a, b);                                             \
-    }                                                                \
-    template <Number T, int R, class B>                              \
+#define LAMINA_OPERATOR(sign, op)                                             \
+    template <Number T, int A, int B>                                         \
+    auto operator sign(const Tensor<T, A>& a, const Tensor<T, B>& b) {        \
+        return op(a, b);                                                      \
+    }                                                                         \
+    template <Number T, int R, ScalarFor<T> S>                                \
+    auto operator sign(const Tensor<T, R>& a, S b) {                          \
+        return op(a, b);                                                      \
+    }                                                                         \
+    template <Number T, int R, ScalarFor<T> S>                                \
+    auto operator sign(S a, const Tensor<T, R>& b) {                          \
+        return op(a, b);                                                      \
+    }                                                                         \
+    template <Number T, int R, class B>                                       \
         requires requires(const Tensor<T, R>& a, const B& b) { op##_(a, b); } \
-    Tensor<T, R>& operator sign##=(Tensor<T, R>& a, const B& b) {    \
-        op##_(a, b);                                                 \
-        return a;                                                    \
+    Tensor<T, R>& operator sign##=(Tensor<T, R>& a, const B& b) {             \
+        op##_(a, b);                                                          \
+        return a;                                                             \
     }
 LAMINA_OPERATOR(+, add)
 LAMINA_OPERATOR(-, sub)

@@ -85,23 +85,17 @@ auto logical_xor(const Tensor<T, A>& a, const Tensor<T, B>& b) {
 /// a & b.
 template <Element T, int A, int B>
     requires std::is_integral_v<T>
-auto bitwise_and(const Tensor<T, A>& a, const Tensor<T, B>& b) {
-    return map_elements(kernels::BitwiseAnd{}, a, b);
-}
+auto bitwise_and(const Tensor<T, A>& a, const Tensor<T, B>& b) { return map_elements(kernels::BitwiseAnd{}, a, b); }
 
 /// a | b.
 template <Element T, int A, int B>
     requires std::is_integral_v<T>
-auto bitwise_or(const Tensor<T, A>& a, const Tensor<T, B>& b) {
-    return map_elements(kernels::BitwiseOr{}, a, b);
-}
+auto bitwise_or(const Tensor<T, A>& a, const Tensor<T, B>& b) { return map_elements(kernels::BitwiseOr{}, a, b); }
 
 /// a ^ b.
 template <Element T, int A, int B>
     requires std::is_integral_v<T>
-auto bitwise_xor(const Tensor<T, A>& a, const Tensor<T, B>& b) {
-    return map_elements(kernels::BitwiseXor{}, a, b);
-}
+auto bitwise_xor(const Tensor<T, A>& a, const Tensor<T, B>& b) { return map_elements(kernels::BitwiseXor{}, a, b); }
 
 /// Whether x is 0.
 template <Element T, int R>
@@ -111,10 +105,9 @@ Tensor<bool, R> logical_not(const Tensor<T, R>& x) {
 
 /// ~x; the negation of bool.
 template <Element T, int R>
-    requires std::is_integral_v<T>
-Tensor<T, R> bitwise_not(const Tensor<T, R>& x) {
-    return map_elements(kernels::BitwiseNot{}, x);
-}
+    requires std::is_integral_v<T> Tensor<T, R> bitwise_not(const Tensor<T, R>& x) {
+        return map_elements(kernels::BitwiseNot{}, x);
+    }
 
 #define LAMINA_COMPARISON(sign, op)                                    \
     template <Element T, int A, int B>                                 \
@@ -163,7 +156,8 @@ auto where(const Tensor<bool, C>& condition, const Tensor<T, A>& a, const Tensor
                                  detail::add_output(plan, target.data, sizeof(T), x->shape.dense(), target.accumulate);
                              }
                              plan.collapse();
-                             kernels::pointwise_gradient<simd::native, T>(plan, nullptr, kernels::select_gradient_row<T>);
+                             kernels::pointwise_gradient<simd::native, T>(plan, nullptr,
+                                                                          kernels::select_gradient_row<T>);
                          });
     }
     return y;

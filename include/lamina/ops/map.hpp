@@ -51,7 +51,8 @@ struct AnyShape {
 class SavedOperand {
 public:
     template <class T, int R>
-    SavedOperand(const Tensor<T, R>& x, bool values) : shape(x.shape(), x.strides()), link(x.grad_link()) {
+    SavedOperand(const Tensor<T, R>& x, bool values) : shape(x.shape(), x.strides()),
+                                                       link(x.grad_link()) {
         if (!values) return;
         storage_ = x.storage();
         data_ = x.data();
@@ -122,7 +123,9 @@ struct MapBackward {
 };
 
 template <class F>
-inline constexpr bool is_linear = requires { requires F::linear; };
+inline constexpr bool is_linear = requires {
+    requires F::linear;
+};
 template <class F>
 constexpr const char* name_of_map() {
     if constexpr (requires { F::name; }) return F::name;
@@ -198,8 +201,8 @@ template <class F, Element T, int R, int... N>
 Tensor<T, R> map_(const F& f, Tensor<T, R> x, const Tensor<T, N>&... others) {
     constexpr const char* op = detail::name_of_map<F>();
     require<GradError>(!autograd::recording(x, others...), op,
-                       "_: a tensor cannot be changed in place while a tape records it or an operand (shape ", x.shape(),
-                       ")");
+                       "_: a tensor cannot be changed in place while a tape records it or an operand (shape ",
+                       x.shape(), ")");
     const auto shape = detail::broadcast_all(op, x.shape(), others.shape()...);
     bool fits = false;
     if constexpr (decltype(shape)::rank() == R) fits = shape == x.shape();

@@ -9,7 +9,7 @@ namespace lamina::inline LAMINA_ABI {
 
 /// A type with wrapping integer or real arithmetic.
 template <class T>
-concept Number = Real<T> || (Element<T> && std::is_integral_v<T> && !std::is_same_v<T, bool>);
+concept Number = Real<T> ||(Element<T>&& std::is_integral_v<T> && !std::is_same_v<T, bool>);
 
 /// e^x.
 template <Real T, int R>
