@@ -1,0 +1,101 @@
+#pragma once
+// A progress bar for long work: how far, how fast, how long still, and the numbers one watches. Silent when its stream
+// is not a terminal, so that logs stay clean.
+#include <lamina/core/error.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <initializer_list>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/ioctl.h>
+#include <unistd.h>
+#endif
+
+namespace lamina::inline LAMINA_ABI::train {
+
+/// A number shown behind the bar, such as {"loss", 0.31}.
+struct Metric {
+    std::string_view name;
+    double value;
+};
+
+/// Progress over `total` items of `unit`, drawn on one line of standard error at most ten times a second.
+class Progress {
+public:
+    /// Where the bar is drawn; `automatic` asks whether standard error is a terminal.
+    enum class Output { automatic, always, never };
+
+    Progress(std::string_view label, Index total, std::string_view unit = "items", Output output = Output::automatic)
+        : label_(label), unit_(unit), total_(total > 0 ? total : 1), begin_(Clock::now()),
+          visible_(output == Output::always || (output == Output::automatic && is_terminal())) {}
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+    ~Progress() { finish(); }
+
+    /// Says that `done` items are finished, and shows the metrics.
+    void update(Index done, std::initializer_list<Metric> metrics = {}) {
+        done_ = done;
+        if (!visible_) return;
+        const auto now = Clock::now();
+        if (drawn_ && done < total_ && now - last_drawn_ < std::chrono::milliseconds(100)) return;
+        last_drawn_ = now;
+        drawn_ = true;
+        std::fputs(("\r" + line(done, metrics, columns()) + "\033[K").c_str(), stderr);
+        std::fflush(stderr);
+    }
+    /// Ends the line; called by the destructor too.
+    void finish() {
+        if (drawn_) std::fputc('\n', stderr);
+        drawn_ = false;
+    }
+
+    double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+    /// Items per second so far.
+    double rate() const { return double(done_) / (seconds() > 0 ? seconds() : 1e-9); }
+
+    /// What is drawn, cut to `width` columns. The bar takes what the text leaves.
+    std::string line(Index done, std::initializer_list<Metric> metrics, int width) const {
+        const double part = double(done < total_ ? done : total_) / double(total_), spent = seconds();
+        const double left = part > 0 ? spent * (1 - part) / part : 0;
+        std::string text = printed(" %3.0f%%", 100 * part);
+        for (const Metric& m : metrics) text += message("  ", m.name) + printed(" %.4g", m.value);
+        text += printed("  %.0f ", double(done) / (spent > 0 ? spent : 1e-9)) + message(unit_, "/s");
+        text += done < total_ ? printed("  %.0f s left", left) : printed("  %.1f s", spent);
+        std::string out = label_ + " ";
+        const int room = width - int(out.size() + text.size()) - 3;
+        if (room >= 5) {
+            const int cells = room < 40 ? room : 40, full = int(part * cells);
+            out += '[' + std::string(std::size_t(full), '#') + std::string(std::size_t(cells - full), '.') + ']';
+        }
+        out += text;
+        if (int(out.size()) >= width && width > 0) out.resize(std::size_t(width - 1));
+        return out;
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    static std::string printed(const char* format, double number) {
+        char text[48];
+        std::snprintf(text, sizeof text, format, number);
+        return text;
+    }
+#if defined(__unix__) || defined(__APPLE__)
+    static bool is_terminal() { return isatty(STDERR_FILENO); }
+    static int columns() {
+        winsize size{};
+        return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    }
+#else
+    static bool is_terminal() { return false; }
+    static int columns() { return 80; }
+#endif
+
+    std::string label_, unit_;
+    Index total_, done_ = 0;
+    Clock::time_point begin_, last_drawn_{};
+    bool visible_, drawn_ = false;
+};
+
+}  // namespace lamina::inline LAMINA_ABI::train

@@ -1,0 +1,119 @@
+#include <lamina/autograd/gradcheck.hpp>
+#include <lamina/ops/permute.hpp>
+#include <lamina/ops/pool.hpp>
+#include <tests/support/golden.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+using namespace lamina;
+
+namespace {
+
+/// Largest or mean of every window by its definition, with windows outside clipped.
+Tensor<double, 4> naive_pool(const Tensor<double, 4>& x, Size2 k, Size2 s, Size2 p, Size2 d, Shape<4> shape, bool maximum) {
+    auto y = zeros<double>(shape);
+    double* out = y.mutable_data();
+    test::for_each_index(shape, [&](std::array<Index, 4> at) {
+        double best = -std::numeric_limits<double>::infinity(), sum = 0;
+        for (Index i = 0; i < k.h; ++i)
+            for (Index j = 0; j < k.w; ++j) {
+                const Index r = at[2] * s.h - p.h + i * d.h, c = at[3] * s.w - p.w + j * d.w;
+                if (r < 0 || c < 0 || r >= x.dim(2) || c >= x.dim(3)) continue;
+                best = std::max(best, x(at[0], at[1], r, c));
+                sum += x(at[0], at[1], r, c);
+            }
+        *out++ = maximum ? best : sum / double(k.h * k.w);
+    });
+    return y;
+}
+
+}  // namespace
+
+TEST_CASE("max_pool2d: agrees with the naive windows for strides, padding and dilation") {
+    for (Index width : {4, 5, 16, 17, 33}) {
+        const auto x = test::wave<double>(Shape{2, 3, 6, width});
+        const auto two = max_pool2d(x, {.kernel = 2});
+        CHECK(test::max_error(two, naive_pool(x, 2, 2, 0, 1, two.shape(), true)) == 0);
+        const auto odd = max_pool2d(x, {.kernel = {3, 2}, .stride = {1, 2}, .padding = {1, 0}, .dilation = {2, 1}});
+        CHECK(test::max_error(odd, naive_pool(x, {3, 2}, {1, 2}, {1, 0}, {2, 1}, odd.shape(), true)) == 0);
+    }
+}
+
+TEST_CASE("max_pool2d: NaN wins, the first of equals gets the gradient") {
+    Tensor<float, 4> x(Shape{1, 1, 2, 4});
+    x.mutable_at(0, 0, 1, 1) = NAN;
+    const auto [y, indices] = max_pool2d_with_indices(x, {.kernel = 2});
+    CHECK(std::isnan(y(0, 0, 0, 0)));
+    CHECK(indices(0, 0, 0, 0) == 5);
+    CHECK(indices(0, 0, 0, 1) == 2);
+    CHECK(std::isnan(max_pool2d(x, {.kernel = 2})(0, 0, 0, 0)));
+    const auto leaf = autograd::leaf(ones<double>(Shape{1, 1, 2, 2}));
+    autograd::Tape tape;
+    tape.backward(max_pool2d(leaf, {.kernel = 2}));
+    CHECK(test::bitwise_equal(autograd::grad(leaf), Tensor<double, 4>{{{{1, 0}, {0, 0}}}}));
+}
+
+TEST_CASE("pooling: gradients match finite differences, also of strided input") {
+    const auto x = permute(test::wave<double>(Shape{6, 5, 3, 2}), {3, 2, 0, 1});
+    const auto check = [&](auto f) { CHECK(autograd::gradcheck(f, x) < 1e-8); };
+    check([](const auto& t) { return max_pool2d(t, {.kernel = 2}); });
+    check([](const auto& t) { return max_pool2d(t, {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true}); });
+    check([](const auto& t) { return avg_pool2d(t, {.kernel = {3, 2}, .stride = 2, .padding = 1, .ceil_mode = true}); });
+    check([](const auto& t) { return avg_pool2d(t, {.kernel = 2, .count_include_pad = false, .divisor_override = 3}); });
+    check([](const auto& t) { return adaptive_avg_pool2d(t, {4, 3}); });
+}
+
+TEST_CASE("avg_pool2d: divisors with padding, without it, and fixed") {
+    const auto x = ones<double>(Shape{1, 1, 3, 3});
+    CHECK(avg_pool2d(x, {.kernel = 2, .padding = 1})(0, 0, 0, 0) == 0.25);
+    CHECK(avg_pool2d(x, {.kernel = 2, .padding = 1, .count_include_pad = false})(0, 0, 0, 0) == 1);
+    CHECK(avg_pool2d(x, {.kernel = 2, .divisor_override = 8})(0, 0, 0, 0) == 0.5);
+    const auto padded = test::wave<double>(Shape{2, 2, 7, 5});
+    const auto y = avg_pool2d(padded, {.kernel = 3, .stride = 2, .padding = 1});
+    CHECK(test::max_error(y, naive_pool(padded, 3, 2, 1, 1, y.shape(), false)) < 1e-15);
+}
+
+TEST_CASE("pooling: nothing in gives nothing out, bad options are named") {
+    CHECK(max_pool2d(zeros<float>(Shape{0, 3, 4, 4}), {.kernel = 2}).shape() == Shape{0, 3, 2, 2});
+    const auto x = zeros<float>(Shape{1, 1, 4, 4});
+    CHECK(test::message_of<ShapeError>([&] { max_pool2d(x, {.kernel = 5}); }) ==
+          "max_pool2d: output must not be empty (input [1, 1, 4, 4], kernel 5x5, stride 5x5, padding 0x0, dilation 1x1)");
+    CHECK(test::message_of<ValueError>([&] { avg_pool2d(x, {.kernel = 2, .padding = 2}); }) ==
+          "avg_pool2d: padding must be at most half the kernel (padding 2x2, kernel 2x2)");
+    CHECK(test::message_of<ValueError>([&] { max_pool2d(x, {.kernel = 0}); }) ==
+          "max_pool2d: kernel, stride and dilation must be positive (kernel 0x0, stride 0x0, dilation 1x1)");
+    CHECK(test::message_of<ShapeError>([&] { adaptive_avg_pool2d(x, {0, 1}); }) ==
+          "adaptive_avg_pool2d: output and input must not be empty (input [1, 1, 4, 4], output 0x1)");
+}
+
+TEST_CASE("pooling: golden values and gradients") {
+    for (const auto& c : test::golden_cases("ops/pool")) {
+        CAPTURE(c.name());
+        const auto sizes = c.integers("kernel_or_output");
+        const Size2 size = sizes.size() == 2 ? Size2(sizes[0], sizes[1]) : Size2(sizes.at(0));
+        const Size2 stride = c.integer("stride", 0), padding = c.integer("padding", 0);
+        const auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
+        const auto op = c.meta("op");
+        autograd::Tape tape;
+        Tensor<float, 4> y;
+        if (op == "max_pool2d") {
+            const MaxPool2dOptions options{.kernel = size, .stride = stride, .padding = padding,
+                                           .ceil_mode = c.flag("ceil_mode", false)};
+            Tensor<std::int64_t, 4> indices;
+            std::tie(y, indices) = max_pool2d_with_indices(x, options);
+            test::check_golden(c, "indices", indices);
+        } else if (op == "avg_pool2d") {
+            y = avg_pool2d(x, {.kernel = size, .stride = stride, .padding = padding,
+                               .ceil_mode = c.flag("ceil_mode", false),
+                               .count_include_pad = c.flag("count_include_pad", true)});
+        } else {
+            y = adaptive_avg_pool2d(x, size);
+        }
+        test::check_golden(c, "y", y);
+        tape.backward(y, c.tensor<float, 4>("r.y"));
+        test::check_golden_grad(c, "in.x", autograd::grad(x));
+    }
+}
