@@ -6,18 +6,24 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
+#include <ctime>
 #include <thread>
 
 namespace peers {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Seconds on the clock of a race: wall time, but with one thread that thread's own time, which does not tick while
+// another process has the core.
+double now(int threads) {
+    timespec t;
+    clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
+}
 
-double time_of(const std::function<void()>& run, int calls) {
-    const auto start = Clock::now();
+double time_of(const std::function<void()>& run, int calls, int threads) {
+    const double start = now(threads);
     for (int i = 0; i < calls; ++i) run();
-    return std::chrono::duration<double>(Clock::now() - start).count() / calls;
+    return (now(threads) - start) / calls;
 }
 
 double lower_quartile(std::vector<double> times) {
@@ -88,10 +94,10 @@ Measurement measure(const Row& row, int threads, const Options& options) {
     for (const auto& c : contestants) {
         set_threads(threads);  // preparing a contestant may have changed what it shares with others
         Entrant e{.contestant = &c, .call = c.prepare()};
-        time_of(e.call.run, 1);
-        e.estimate = time_of(e.call.run, 1);
+        time_of(e.call.run, 1, threads);
+        e.estimate = time_of(e.call.run, 1, threads);
         e.calls = int(std::clamp(options.seconds_per_sample / e.estimate, 1.0, 2000.0));
-        if (e.calls > 1) e.estimate = time_of(e.call.run, e.calls);
+        if (e.calls > 1) e.estimate = time_of(e.call.run, e.calls, threads);
         entrants.push_back(std::move(e));
     }
     m.disagreement = check(row, entrants);
@@ -107,7 +113,7 @@ Measurement measure(const Row& row, int threads, const Options& options) {
             // Idle workers of the library before may spin for a while; let them fall asleep.
             if (threads > 1) std::this_thread::sleep_for(std::chrono::microseconds(500));
             if (e.warm_up()) e.call.run();
-            const double t = time_of(e.call.run, e.calls);
+            const double t = time_of(e.call.run, e.calls, threads);
             e.times.push_back(t);
             left -= t * e.calls + (e.warm_up() ? t : 0);
         }

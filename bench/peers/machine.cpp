@@ -81,7 +81,7 @@ void multiply_add(Index steps) {
 template <class T>
 Contestant arithmetic_limit(double flops, int threads) {
     return {machine_limit, "multiply-add from registers", [=] {
-                const Index steps = 100'000;
+                const Index steps = 1'000'000;
                 const double done = 2.0 * double(steps) * chains * (vector_bytes / double(sizeof(T))) * threads;
                 const auto run = [=] { on_threads(threads, [=](int) { multiply_add<T>(steps); }); };
                 return Call{run, {}, flops / done};

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include <lamina/parallel/pool.hpp>
+
 #include "machine.hpp"
 #include "peers.hpp"
 #include "probe.hpp"
@@ -16,6 +18,7 @@
 namespace peers {
 
 void set_threads(int threads) {
+    lamina::parallel::set_num_threads(threads);
     onednn::set_threads(threads);
     openblas::set_threads(threads);
     libtorch::set_threads(threads);
