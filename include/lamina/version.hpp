@@ -1,5 +1,5 @@
 #pragma once
-// The library's version, read by the build files and by core/abi.hpp.
+/// The library's version, read by the build files and by core/abi.hpp.
 #define LAMINA_VERSION_MAJOR 0
 #define LAMINA_VERSION_MINOR 1
 #define LAMINA_VERSION_PATCH 0

@@ -13,10 +13,10 @@ BEGIN {
     above["kernels"] = "core random simd parallel"
     above["ops"] = above["kernels"] " kernels autograd"
     above["nn"] = above["ops"] " ops"
-    split("optim io interop vision diffusion text", upper)
+    split("optim train io interop vision diffusion text", upper)
     for (i in upper) above[upper[i]] = above["nn"] " nn"
     above["losses"] = above["nn"] " nn vision"
-    above["models"] = above["losses"] " losses optim io interop diffusion text"
+    above["models"] = above["losses"] " losses optim train io interop diffusion text"
 }
 function offence(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; ++offences }
 function finish_file() {
@@ -33,7 +33,7 @@ FNR == 1 {
     if (folder != "" && !(folder in above)) offence("the strata know no folder " folder)
     if ($0 != "#pragma once") offence("does not open with #pragma once")
 }
-FNR == 2 && !/^\/\/ / { offence("says nothing about what it is (a // comment on line 2)") }
+FNR == 2 && !/^\/\/\/? / { offence("says nothing about what it is (a // comment on line 2)") }
 { lines = FNR }
 /\/\/\// { documented = 1 }
 /^ *# *include/ {
