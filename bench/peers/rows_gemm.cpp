@@ -1,6 +1,6 @@
 // Matrix products. Where the second matrix is a weight, whoever can packs it before the clock starts.
-#include <lamina/kernels/activation.hpp>
-#include <lamina/ops/linear.hpp>
+#include <lamina/nn/linear.hpp>
+#include <lamina/nn/sequential.hpp>
 #include <lamina/ops/matmul.hpp>
 
 #include "ours.hpp"
@@ -10,6 +10,7 @@ namespace peers {
 namespace {
 
 using lamina::Shape;
+namespace nn = lamina::nn;
 
 struct Sizes {
     Index m, n, k;
@@ -18,8 +19,15 @@ struct Sizes {
 };
 
 std::string name(const char* op, const Sizes& s) {
-    const auto text = [](Index i) { return std::to_string(i); };
-    return op + (" " + text(s.m)) + "x" + text(s.n) + "x" + text(s.k) + (s.batch > 1 ? " batch " + text(s.batch) : "");
+    std::string out(op);
+    out.append(" ")
+        .append(std::to_string(s.m))
+        .append("x")
+        .append(std::to_string(s.n))
+        .append("x")
+        .append(std::to_string(s.k));
+    if (s.batch > 1) out.append(" batch ").append(std::to_string(s.batch));
+    return out;
 }
 
 template <class T>
@@ -52,16 +60,14 @@ Row product(const char* op, const Sizes& s) {
             }};
 }
 
-// As nn::Linear followed by GELU runs when nothing is recorded: the weight packed once, bias and GELU in the epilogue.
 Contestant ours_for(const LinearGelu& p) {
-    return {us, "linear_packed", [p] {
-                namespace k = lamina::kernels;
+    return {us, "Sequential{Linear, GELU}", [p] {
+                nn::Linear linear(p.in, p.out);
+                std::copy_n(p.weight.data(), p.weight.size(), linear.weight.mutable_data());
+                std::copy_n(p.bias.data(), p.bias.size(), linear.bias->mutable_data());
+                const auto layers = std::make_shared<nn::Sequential<nn::Linear<>, nn::GELU>>(linear, nn::GELU{});
                 const auto x = tensor(p.x, Shape{p.rows, p.in});
-                const auto w = std::make_shared<k::PackedMatrix<float>>(
-                    k::pack_b(p.in, p.out, k::transposed(p.weight.data(), p.in)));
-                return fresh([=] {
-                    return linear_packed(x, *w, k::Then{k::BiasColumns{p.bias.data()}, k::Apply{k::Gelu{}}});
-                });
+                return fresh([=] { return (*layers)(x); });
             }};
 }
 

@@ -3,6 +3,7 @@
 #include <lamina/ops/arithmetic.hpp>
 #include <lamina/ops/permute.hpp>
 #include <lamina/ops/reduce.hpp>
+#include <lamina/ops/softmax.hpp>
 
 #include "ours.hpp"
 #include "peers.hpp"
@@ -13,8 +14,12 @@ namespace {
 using lamina::Shape;
 
 Row softmax(const char* name, bool log) {
-    return {name, streaming(4096 * 4096, 1, 1), 4096 * 4096, 1e-5,
-            [=] { return race(Softmax{.rows = 4096, .cols = 4096, .log = log}, {}); }};
+    return {name, streaming(4096 * 4096, 1, 1), 4096 * 4096, 1e-5, [=] {
+                const Softmax p{.rows = 4096, .cols = 4096, .log = log};
+                const auto x = tensor(p.x, Shape{p.rows, p.cols});
+                return race(p, {log ? ours("log_softmax", [=] { return log_softmax(x, 1); })
+                                    : ours("softmax", [=] { return lamina::softmax(x, 1); })});
+            }};
 }
 
 Row layer_norm() {
