@@ -8,7 +8,7 @@ lamina_root=$(cd "$(dirname "$0")/.." && pwd)
 
 if [ "${1:-}" = --compile ]; then
     shift
-    lamina_need compiler xsimd json stb zlib eigen
+    lamina_need compiler xsimd stb zlib eigen
     exec sh "$lamina_root/bench/compile/measure.sh" "$@"
 fi
 
@@ -26,7 +26,7 @@ if [ "${1:-}" = --peers ]; then
     exec "$build/bench/peers/lamina_peers" "$@"
 fi
 
-lamina_need compiler cmake builder xsimd benchmark json zlib
+lamina_need compiler cmake builder xsimd benchmark zlib
 build=$lamina_root/build/bench
 configure "$build" -DLAMINA_BENCH=ON
 lamina_build "$build" lamina_bench

@@ -11,7 +11,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE NEVER)
 
 # The host's /usr/include would shadow the target's C library, so the header-only libraries are linked one by one.
 set(lamina_cross_include ${CMAKE_CURRENT_LIST_DIR}/../build/cross-include)
-foreach(library xsimd doctest nlohmann stb eigen3)
+foreach(library xsimd doctest stb eigen3)
     if(EXISTS /usr/include/${library} AND NOT EXISTS ${lamina_cross_include}/${library})
         file(MAKE_DIRECTORY ${lamina_cross_include})
         file(CREATE_LINK /usr/include/${library} ${lamina_cross_include}/${library} SYMBOLIC)

@@ -4,7 +4,6 @@
 set(CMAKE_CXX_EXTENSIONS OFF)
 
 find_path(LAMINA_DOCTEST_INCLUDE_DIR doctest/doctest.h)
-find_path(LAMINA_JSON_INCLUDE_DIR nlohmann/json.hpp)
 find_path(LAMINA_STB_INCLUDE_DIR stb/stb_image.h)
 find_path(LAMINA_EIGEN_INCLUDE_DIR Eigen/Core PATH_SUFFIXES eigen3)
 
@@ -13,7 +12,7 @@ target_link_libraries(lamina_development INTERFACE lamina)
 target_compile_options(lamina_development INTERFACE
     $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-Wall -Wextra $<$<BOOL:${LAMINA_WERROR}>:-Werror>>)
 set(lamina_missing "")
-foreach(library DOCTEST JSON STB EIGEN)
+foreach(library DOCTEST STB EIGEN)
     if(LAMINA_${library}_INCLUDE_DIR)
         target_include_directories(lamina_development SYSTEM INTERFACE ${LAMINA_${library}_INCLUDE_DIR})
     else()

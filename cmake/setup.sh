@@ -13,7 +13,6 @@ cmake     |command cmake|cmake|cmake|cmake|cmake|-
 builder   |command ninja make|ninja-build|ninja-build|ninja|ninja|-
 xsimd     |header xsimd/xsimd.hpp|libxsimd-dev|xsimd-devel|xsimd|xsimd|xsimd
 doctest   |header doctest/doctest.h|doctest-dev|doctest-devel|doctest|doctest|doctest
-json      |header nlohmann/json.hpp|nlohmann-json3-dev|json-devel|nlohmann-json|nlohmann-json|nlohmann-json
 stb       |header stb/stb_image.h|libstb-dev|stb-devel|stb|-|stb
 zlib      |header zlib.h|zlib1g-dev|zlib-devel|zlib|zlib|zlib
 eigen     |header Eigen/Core eigen3/Eigen/Core|libeigen3-dev|eigen3-devel|eigen|eigen|eigen3

@@ -21,7 +21,7 @@ if [ ! -f "$lamina_root/examples/$name.cpp" ]; then
     exit 2
 fi
 
-lamina_need compiler cmake builder xsimd json stb zlib
+lamina_need compiler cmake builder xsimd stb zlib
 if [ "$name" = quickstart ]; then lamina_need dataset; fi
 build=$lamina_root/build/examples
 echo "Building $name with -O3 -march=native (lamina::native) in $build"

@@ -78,10 +78,10 @@ fi
 level=${level:-2}
 
 if [ "$isa" = aarch64 ]; then
-    lamina_need compiler cmake builder xsimd doctest json stb eigen aarch64 qemu
+    lamina_need compiler cmake builder xsimd doctest stb eigen aarch64 qemu
     toolchain=-DCMAKE_TOOLCHAIN_FILE=$lamina_root/cmake/aarch64.cmake
 else
-    set -- compiler cmake builder xsimd doctest json stb zlib eigen
+    set -- compiler cmake builder xsimd doctest stb zlib eigen
     if [ -z "$folders" ]; then set -- "$@" dataset pkg-config; fi
     lamina_need "$@"
 fi
