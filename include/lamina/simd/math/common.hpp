@@ -76,10 +76,10 @@ LAMINA_INLINE Vec<T, Arch> rough_reciprocal(Vec<T, Arch> d) {
         // Newton's step doubles the 14 bits.
         const V two = T(2);
         if constexpr (sizeof(T) == 4) {
-            const V q = V::wrap(_mm512_rcp14_ps(d.v));
+            const V q = V::wrap(_mm512_maskz_rcp14_ps(0xffff, d.v));
             return q * fnma(q, d, two);
         } else {
-            V q = V::wrap(_mm512_rcp14_pd(d.v));
+            V q = V::wrap(_mm512_maskz_rcp14_pd(0xff, d.v));
             q = q * fnma(q, d, two);
             return q * fnma(q, d, two);
         }
