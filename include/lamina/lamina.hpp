@@ -1,5 +1,12 @@
 #pragma once
 // The whole library; without the headers, if any, that need more than xsimd:
+//   <lamina/io/idx.hpp>
+//   <lamina/io/image.hpp>
+//   <lamina/io/inflate.hpp>
+//   <lamina/io/npz.hpp>
+//   <lamina/io/png.hpp>
+//   <lamina/io/stb_image.hpp>
+//   <lamina/io/zip.hpp>
 /// Including one header per feature instead compiles faster; the folders are listed bottom up.
 #include <lamina/version.hpp>
 
@@ -15,18 +22,40 @@
 #include <lamina/core/print.hpp>
 #include <lamina/core/ref.hpp>
 #include <lamina/core/shape.hpp>
+#include <lamina/core/size2.hpp>
 #include <lamina/core/storage.hpp>
 #include <lamina/core/tensor.hpp>
 #include <lamina/core/view.hpp>
 
+#include <lamina/random/distributions.hpp>
+#include <lamina/random/permutation.hpp>
+#include <lamina/random/philox.hpp>
+#include <lamina/random/rng.hpp>
+
 #include <lamina/simd/arch.hpp>
+#include <lamina/simd/dual.hpp>
+#include <lamina/simd/half.hpp>
 #include <lamina/simd/load_store.hpp>
 #include <lamina/simd/mask.hpp>
+#include <lamina/simd/math.hpp>
+#include <lamina/simd/math/atan.hpp>
+#include <lamina/simd/math/by_lane.hpp>
+#include <lamina/simd/math/common.hpp>
+#include <lamina/simd/math/erf.hpp>
+#include <lamina/simd/math/exp.hpp>
+#include <lamina/simd/math/log.hpp>
+#include <lamina/simd/math/logistic.hpp>
+#include <lamina/simd/math/pow.hpp>
+#include <lamina/simd/math/trig.hpp>
+#include <lamina/simd/permute.hpp>
 #include <lamina/simd/raw.hpp>
 #include <lamina/simd/reduce.hpp>
+#include <lamina/simd/rounded.hpp>
 #include <lamina/simd/row.hpp>
+#include <lamina/simd/scalars.hpp>
 #include <lamina/simd/unroll.hpp>
 #include <lamina/simd/vec.hpp>
+#include <lamina/simd/wide_multiply.hpp>
 
 #include <lamina/parallel/for.hpp>
 #include <lamina/parallel/pool.hpp>
@@ -34,8 +63,33 @@
 #include <lamina/parallel/scratch.hpp>
 #include <lamina/parallel/system.hpp>
 
+#include <lamina/kernels/activation.hpp>
+#include <lamina/kernels/broadcast_sum.hpp>
+#include <lamina/kernels/column_sum.hpp>
+#include <lamina/kernels/compare.hpp>
 #include <lamina/kernels/copy.hpp>
+#include <lamina/kernels/elementwise.hpp>
+#include <lamina/kernels/gemm/block.hpp>
+#include <lamina/kernels/gemm/epilogue.hpp>
+#include <lamina/kernels/gemm/gemm.hpp>
+#include <lamina/kernels/gemm/gemv.hpp>
+#include <lamina/kernels/gemm/matrix.hpp>
+#include <lamina/kernels/gemm/pack.hpp>
+#include <lamina/kernels/gemm/tile.hpp>
+#include <lamina/kernels/lane_arithmetic.hpp>
+#include <lamina/kernels/lane_math.hpp>
 #include <lamina/kernels/layout.hpp>
+#include <lamina/kernels/map.hpp>
+#include <lamina/kernels/pointwise.hpp>
+#include <lamina/kernels/pointwise_plan.hpp>
+#include <lamina/kernels/policy.hpp>
+#include <lamina/kernels/pool.hpp>
+#include <lamina/kernels/random.hpp>
+#include <lamina/kernels/random_normal.hpp>
+#include <lamina/kernels/random_words.hpp>
+#include <lamina/kernels/reduce.hpp>
+#include <lamina/kernels/softmax.hpp>
+#include <lamina/kernels/spread.hpp>
 
 #include <lamina/autograd/checkpoint.hpp>
 #include <lamina/autograd/gradcheck.hpp>
@@ -44,13 +98,46 @@
 #include <lamina/autograd/slot.hpp>
 #include <lamina/autograd/tape.hpp>
 
+#include <lamina/ops/activation.hpp>
+#include <lamina/ops/arithmetic.hpp>
 #include <lamina/ops/axes.hpp>
+#include <lamina/ops/comparison.hpp>
+#include <lamina/ops/concat.hpp>
 #include <lamina/ops/contiguous.hpp>
+#include <lamina/ops/dropout.hpp>
+#include <lamina/ops/expand.hpp>
+#include <lamina/ops/flip.hpp>
+#include <lamina/ops/linear.hpp>
+#include <lamina/ops/map.hpp>
+#include <lamina/ops/matmul.hpp>
+#include <lamina/ops/permute.hpp>
+#include <lamina/ops/pool.hpp>
+#include <lamina/ops/reduce.hpp>
+#include <lamina/ops/reduction_plan.hpp>
 #include <lamina/ops/reshape.hpp>
+#include <lamina/ops/shape.hpp>
+#include <lamina/ops/slice.hpp>
+#include <lamina/ops/softmax.hpp>
+#include <lamina/ops/triangle.hpp>
+#include <lamina/ops/unary.hpp>
 
+#include <lamina/nn/activation.hpp>
+#include <lamina/nn/flatten.hpp>
+#include <lamina/nn/init.hpp>
+#include <lamina/nn/linear.hpp>
 #include <lamina/nn/module.hpp>
+#include <lamina/nn/observe.hpp>
+#include <lamina/nn/pool.hpp>
+#include <lamina/nn/prepared.hpp>
+#include <lamina/nn/sequential.hpp>
+#include <lamina/nn/summary.hpp>
+
+#include <lamina/train/progress.hpp>
 
 #include <lamina/io/atomic_file.hpp>
 #include <lamina/io/json.hpp>
 #include <lamina/io/mapped_file.hpp>
+#include <lamina/io/mapped_tensor.hpp>
+#include <lamina/io/npy.hpp>
+#include <lamina/io/pixels.hpp>
 #include <lamina/io/safetensors.hpp>
