@@ -12,8 +12,8 @@ template <class T, int R>
 void sum_repetitions(const GradLink& link, const Shape<R>& shape, unsigned mask, const T* dy) {
     const auto dx = autograd::grad_target<T>(link);
     if (!dx) return;
-    const ReductionPlan<R> plan(shape, mask);
-    const auto arranged = plan.arrange(borrow<T>(shape, const_cast<T*>(dy)));
+    const ReductionPlan plan(shape, mask);
+    const auto arranged = plan.arrange(borrow<T>(shape, const_cast<T*>(dy)), mask);
     const T* none = nullptr;
     if (!dx.accumulate) return kernels::reduce<kernels::Sum>(plan.geometry, arranged.data(), none, dx.data);
     auto sums = empty<T>(Shape{link->numel});

@@ -3,6 +3,7 @@
 #include <lamina/autograd/saved.hpp>
 #include <lamina/autograd/tape.hpp>
 #include <lamina/core/view.hpp>
+#include <lamina/kernels/reduce_maps.hpp>
 #include <lamina/kernels/spread.hpp>
 #include <lamina/ops/axes.hpp>
 #include <lamina/ops/contiguous.hpp>
@@ -22,36 +23,47 @@ auto reduced_shape(const Shape<R>& shape, Axes<D...>, Keep...) {
 }
 
 /// A reduction over the dimensions of a mask as [outer, count, inner]. When other dimensions lie between the reduced
-/// ones, these are moved to the back by a copy.
-template <int R>
+/// ones, these are moved to the back by a copy. Free of ranks, so that kernels are compiled once for all of them.
 struct ReductionPlan {
-    kernels::ReduceGeometry geometry;
-    Shape<R> shape;
-    std::array<int, std::size_t(R)> order{};
+    kernels::ReduceGeometry geometry{1, 1, 1};
     bool moved = false;
+    kernels::CopyLayout back;  ///< from the moved order to the dense gradient; only when moved
 
-    ReductionPlan(const Shape<R>& s, unsigned mask) : geometry{1, 1, 1}, shape(s) {
-        int at = 0;
+    template <int R>
+    ReductionPlan(const Shape<R>& shape, unsigned mask) {
         bool ended = false;
         for (int d = 0; d < R; ++d) {
+            if (shape[d] == 1) continue;
             const bool reduced = mask >> d & 1u;
-            if (!reduced) order[std::size_t(at++)] = d;
-            if (s[d] == 1) continue;
             if (reduced) moved = moved || ended;
             else if (geometry.count != 1) ended = true;
-            (reduced ? geometry.count : ended ? geometry.inner : geometry.outer) *= s[d];
+            (reduced ? geometry.count : ended ? geometry.inner : geometry.outer) *= shape[d];
         }
-        for (int d = 0; d < R; ++d)
-            if (mask >> d & 1u) order[std::size_t(at++)] = d;
-        if (moved) {
-            geometry.outer *= geometry.inner;
-            geometry.inner = 1;
+        if (!moved) return;
+        geometry.outer *= geometry.inner;
+        geometry.inner = 1;
+        const auto steps = contiguous_strides(shape);
+        const auto order = moved_order<R>(mask);
+        Index from = shape.numel();
+        for (int d : order) {
+            from = shape[d] ? from / shape[d] : 0;
+            back.push(shape[d], from, steps[std::size_t(d)]);
         }
     }
+    /// Kept dimensions, then reduced ones.
+    template <int R>
+    static std::array<int, std::size_t(R)> moved_order(unsigned mask) {
+        std::array<int, std::size_t(R)> order{};
+        std::size_t at = 0;
+        for (unsigned reduced = 0; reduced < 2; ++reduced)
+            for (int d = 0; d < R; ++d)
+                if ((mask >> d & 1u) == reduced) order[at++] = d;
+        return order;
+    }
     /// The elements as the geometry wants them.
-    template <class T>
-    Tensor<T, R> arrange(const Tensor<T, R>& x) const {
-        return contiguous(moved ? view::permute(x, order) : x);
+    template <class T, int R>
+    Tensor<T, R> arrange(const Tensor<T, R>& x, unsigned mask) const {
+        return contiguous(moved ? view::permute(x, moved_order<R>(mask)) : x);
     }
     /// Puts f(x, y, dy) for every element into the gradient behind `link`; `x` as arranged, `y` and `dy` reduced.
     template <class T, class F>
@@ -59,25 +71,19 @@ struct ReductionPlan {
         const auto dx = autograd::grad_target<T>(link);
         if (!dx) return;
         if (!moved) return kernels::spread(geometry, x, y, dy, dx.data, dx.accumulate, f);
-        auto arranged = empty<T>(shape);
+        auto arranged = empty<T>(Shape{geometry.inputs()});
         kernels::spread(geometry, x, y, dy, arranged.mutable_data(), false, f);
-        give_back(arranged.data(), dx);
-    }
-    /// Puts a gradient that is arranged as the moved elements are where it belongs.
-    template <class T>
-    void give_back(const T* arranged, const autograd::GradTarget<T>& dx) const {
-        const auto steps = contiguous_strides(shape);
-        Shape<R> from;
-        Strides<R> to{};
-        for (int d = 0; d < R; ++d) {
-            from[d] = shape[order[std::size_t(d)]];
-            to[std::size_t(d)] = steps[std::size_t(order[std::size_t(d)])];
-        }
-        const auto layout = kernels::from_dense(from, to);
-        if (dx.accumulate) kernels::copy<kernels::Write::add>(layout, arranged, dx.data);
-        else kernels::copy(layout, arranged, dx.data);
+        if (dx.accumulate) kernels::copy<kernels::Write::add>(back, arranged.data(), dx.data);
+        else kernels::copy(back, arranged.data(), dx.data);
     }
 };
+
+/// Elements without shape: what a recorded reduction keeps of its arranged input or its result.
+template <class T, int R>
+autograd::Saved<T, 1> saved_flat(const Tensor<T, R>& dense) {
+    const Shape<1> shape{dense.numel()};
+    return autograd::saved(Tensor<T, 1>(dense.storage(), const_cast<T*>(dense.data()), shape, {1}));
+}
 
 /// Number of elements in the dimensions of `mask`.
 template <int R>
