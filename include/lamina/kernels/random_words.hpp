@@ -68,14 +68,16 @@ private:
         x[1] = index >> 32;
         x[2] = stream_low_;
         x[3] = stream_high_;
-        simd::unroll<random::philox_rounds>([&](auto round) LAMINA_INLINE_LAMBDA {
+// A pragma, since ten copies of a lambda make the address sanitizer slow to compile.
+#pragma GCC unroll 10
+        for (int round = 0; round < random::philox_rounds; ++round) {
             const Words a = simd::multiply_low_words(multiplier_0, x[0]);
             const Words b = simd::multiply_low_words(multiplier_1, x[2]);
             x[0] = (b >> 32) ^ x[1] ^ keys_0_[round];
             x[1] = b;
             x[2] = (a >> 32) ^ x[3] ^ keys_1_[round];
             x[3] = a;
-        });
+        }
     }
 
     Words keys_0_[random::philox_rounds], keys_1_[random::philox_rounds], stream_low_, stream_high_;
