@@ -237,6 +237,9 @@ inline void set_num_threads(int threads) {
 /// Number of the running thread in [0, num_threads()): 0 in the caller, another for each worker of one call.
 inline int thread_index() { return detail::this_thread; }
 
+/// Is this a task already, so that a parallel loop would run inline?
+inline bool in_task() { return detail::inside_task; }
+
 /// Calls `call(context, chunk)` for every chunk in [0, chunks), in any order and on any thread, and returns when all
 /// are done. Inside a task, and while another thread of the program uses the pool, the caller does them all in order.
 /// The exception of the first chunk that fails, in the order of chunks, reaches the caller.

@@ -46,7 +46,8 @@ struct GemmGrid {
 template <class Arch, class T>
 GemmGrid gemm_grid(const GemmProblem<T>& g, Index threads) {
     const auto [m, n, k] = g.shape;
-    if (threads <= 1 || 2.0 * double(m) * double(n) * double(k) < gemm_parallel_work) return {1, 1};
+    if (threads <= 1 || parallel::in_task() || 2.0 * double(m) * double(n) * double(k) < gemm_parallel_work)
+        return {1, 1};
     const Index tiles = ceil_div(m, tile_rows<Arch>), panels = ceil_div(n, panel_columns<Arch, T>);
     // Packing a panel costs about as much as one row tile's visit to it.
     const Index packing = g.b.packed || reads_in_place(g) ? 0 : 1;
