@@ -26,8 +26,8 @@ auto broadcast_all(const char* op, const Shape<A>& a, const Shape<B>& b, const S
 /// A shape of any rank.
 struct AnyShape {
     int rank;
-    Index extent[kernels::pointwise_max_rank];
-    Index stride[kernels::pointwise_max_rank];
+    Index extent[kernels::pointwise_max_rank]{};
+    Index stride[kernels::pointwise_max_rank]{};
 
     template <int R>
     AnyShape(const Shape<R>& shape, const Strides<R>& strides) : rank(R) {
