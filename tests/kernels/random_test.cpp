@@ -2,7 +2,7 @@
 // threads; distributions by moments and by the Kolmogorov-Smirnov distance.
 #include <doctest/doctest.h>
 #include <lamina/kernels/random_normal.hpp>
-#include <support/archs.hpp>
+#include <tests/support/archs.hpp>
 
 #include <algorithm>
 #include <cmath>
