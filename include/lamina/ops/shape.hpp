@@ -1,5 +1,5 @@
 #pragma once
-// All operations that rearrange elements.
+/// All operations that rearrange elements.
 #include <lamina/ops/concat.hpp>
 #include <lamina/ops/expand.hpp>
 #include <lamina/ops/flip.hpp>

@@ -1,5 +1,5 @@
 #pragma once
-// All transcendental functions of lanes.
+/// All transcendental functions of lanes.
 #include <lamina/simd/math/atan.hpp>
 #include <lamina/simd/math/erf.hpp>
 #include <lamina/simd/math/exp.hpp>

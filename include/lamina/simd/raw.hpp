@@ -1,6 +1,6 @@
 #pragma once
-// The few operations on registers that the compilers' own vector operators lack, one overload per register type.
-// Everything above this file is written once for all instruction sets.
+/// The few operations on registers that the compilers' own vector operators lack, one overload per register type.
+/// Everything above this file is written once for all instruction sets.
 #include <lamina/simd/arch.hpp>
 
 namespace lamina::inline LAMINA_ABI::simd::raw {
