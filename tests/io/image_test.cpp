@@ -83,17 +83,22 @@ TEST_CASE("image: portable pixmaps, bitmaps and channel conversion") {
     CHECK(test::bitwise_equal(load(bitmap), Image{{{6, 5, 4}}, {{3, 2, 1}}}));
 }
 
-TEST_CASE("image: a JPEG decodes to its colour") {
+TEST_CASE("image: a JPEG decodes to its colour, and Huffman tables of too many codes are refused") {
     // 8 x 8 grey pixels of one block: DC difference 0 and end of block, so that every sample is 128.
-    std::string jpeg("\xff\xd8\xff\xdb\0\x43\0", 7);
-    jpeg.append(64, '\1');
-    jpeg += std::string("\xff\xc0\0\x0b\x08\0\x08\0\x08\1\1\x11\0", 13);
-    jpeg += std::string("\xff\xc4\0\x14\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);
-    jpeg += std::string("\xff\xc4\0\x14\x10\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);
-    jpeg += std::string("\xff\xda\0\x08\1\1\0\0\x3f\0\x3f\xff\xd9", 13);
-    const auto image = load(jpeg);
-    CHECK(image.shape() == Shape{8, 8, 3});
-    for (const auto value : image.span()) CHECK(value == 128);
+    const std::string quantization = std::string("\xff\xdb\0\x43\0", 5) + std::string(64, '\1');
+    const std::string frame("\xff\xc0\0\x0b\x08\0\x08\0\x08\1\1\x11\0", 13);
+    const std::string tables = std::string("\xff\xc4\0\x14\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22) +
+                               std::string("\xff\xc4\0\x14\x10\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);
+    const std::string scan("\xff\xda\0\x08\1\1\0\0\x3f\0\x3f\xff\xd9", 13);
+    for (const bool tables_first : {false, true}) {
+        const auto image = load("\xff\xd8" + quantization + (tables_first ? tables + frame : frame + tables) + scan);
+        CHECK(image.shape() == Shape{8, 8, 3});
+        for (const auto value : image.span()) CHECK(value == 128);
+        const std::string huge =
+            std::string("\xff\xc4\1\x14\0\0\0\0\0\0\0\1\xff\1\0\0\0\0\0\0\0", 21) + std::string(257, '\0');
+        CHECK(refusal("\xff\xd8" + quantization + (tables_first ? huge + frame : frame + huge) + scan) ==
+              "must have Huffman tables of at most 256 codes");
+    }
 }
 
 TEST_CASE("image: each kind of bad file gets its sentence") {

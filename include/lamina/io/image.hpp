@@ -6,6 +6,47 @@
 
 namespace lamina::inline LAMINA_ABI::io {
 
+namespace detail {
+
+/// True when the tables of a DHT segment, whose length field `segment` begins with, have at most 256 codes each.
+inline bool jpeg_segment_fits(std::string_view segment) {
+    const auto byte = [&](std::size_t i) {
+        return i < segment.size() ? unsigned(static_cast<unsigned char>(segment[i])) : 0u;
+    };
+    const std::size_t end = std::min<std::size_t>(byte(0) << 8 | byte(1), segment.size());
+    for (std::size_t at = 2; at < end;) {
+        if (byte(at) >> 4 > 1 || (byte(at) & 15) > 3) return true;  // no table: stb_image stops here
+        unsigned codes = 0;
+        for (std::size_t i = 1; i <= 16; ++i) codes += byte(at + i);
+        if (codes > 256) return false;
+        at += 17 + codes;
+    }
+    return true;
+}
+
+/// Versions of stb_image before 2.28 write past a Huffman table of more than 256 codes. The segments before the frame
+/// header are walked as stb_image does; behind it every place that could be taken for a table is checked.
+inline bool jpeg_tables_fit(std::string_view bytes) {
+    if (!bytes.starts_with('\xff')) return true;
+    const auto byte = [&](std::size_t i) {
+        return i < bytes.size() ? unsigned(static_cast<unsigned char>(bytes[i])) : 0u;
+    };
+    std::size_t at = byte(1) == 0xd8 ? 2 : 0;
+    while (byte(at) == 0xff &&
+           (byte(at + 1) >= 0xe0 || byte(at + 1) == 0xdb || byte(at + 1) == 0xdd || byte(at + 1) == 0xc4) &&
+           byte(at + 1) != 0xff) {
+        if (byte(at + 1) == 0xc4 && !jpeg_segment_fits(bytes.substr(at + 2))) return false;
+        const std::size_t length = byte(at + 2) << 8 | byte(at + 3);
+        if (length < 2) break;
+        at += 2 + length;
+    }
+    for (at = bytes.find("\xff\xc4", at); at != std::string_view::npos; at = bytes.find("\xff\xc4", at + 1))
+        if (!jpeg_segment_fits(bytes.substr(at + 2))) return false;
+    return true;
+}
+
+}  // namespace detail
+
 /// Reads an image as bytes [H, W, channels]: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA, whatever the file holds (16-bit
 /// values keep their upper byte; orientation tags are not applied). Throws IoError naming the file, ValueError for
 /// another number of channels.
@@ -22,8 +63,10 @@ namespace lamina::inline LAMINA_ABI::io {
     const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
     const int size = int(file.size());
     int width = 0, height = 0, stored = 0;
-    require<IoError>(detail::stb::stbi_info_from_memory(bytes, size, &width, &height, &stored) == 1, "load_image: \"",
-                     path, "\" must be a PNG, JPEG, BMP, PGM or PPM image (", reason(), ")");
+    require<IoError>(detail::jpeg_tables_fit(file.text()), "load_image: \"", path,
+                     "\" must have Huffman tables of at most 256 codes");
+    const bool known = detail::stb::stbi_info_from_memory(bytes, size, &width, &height, &stored) == 1;
+    require<IoError>(known, "load_image: \"", path, "\" must be a PNG, JPEG, BMP, PGM or PPM image (", reason(), ")");
     // No format packs more into a byte than deflate does with one-bit pixels, 8 * 1032: more is a false claim.
     const Index most = (Index(size) + 1) * 8 * 1032;
     require<IoError>(Index(width) * height <= most, "load_image: \"", path, "\" claims ", width, " x ", height,

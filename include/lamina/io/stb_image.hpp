@@ -19,6 +19,7 @@
 #pragma push_macro("STBI_ASSERT")
 #pragma push_macro("STBI_SIMD_ALIGN")
 #pragma push_macro("stbi__err")
+#pragma push_macro("memcpy")
 #pragma push_macro("STBI_NO_SIMD")
 #pragma push_macro("STBI_NO_STDIO")
 #pragma push_macro("STBI_NO_LINEAR")
@@ -34,6 +35,7 @@
 #undef STBI_ASSERT
 #undef STBI_SIMD_ALIGN
 #undef stbi__err
+#undef memcpy
 #undef STBI_NO_SIMD
 #undef STBI_NO_STDIO
 #undef STBI_NO_LINEAR
@@ -46,6 +48,8 @@
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ASSERT(x) static_cast<void>(0)
+// An empty chunk makes stb_image copy no bytes to a null pointer, which the language does not allow.
+#define memcpy(to, from, size) ((size) ? ::memcpy(to, from, size) : (to))
 #define STBI_NO_SIMD
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
@@ -75,6 +79,7 @@ namespace lamina::inline LAMINA_ABI::io::detail::stb {
 #pragma pop_macro("STBI_ASSERT")
 #pragma pop_macro("STBI_SIMD_ALIGN")
 #pragma pop_macro("stbi__err")
+#pragma pop_macro("memcpy")
 #pragma pop_macro("STBI_NO_SIMD")
 #pragma pop_macro("STBI_NO_STDIO")
 #pragma pop_macro("STBI_NO_LINEAR")
