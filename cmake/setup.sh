@@ -3,7 +3,7 @@
 #
 #   lamina_need cmake builder xsimd doctest …   makes sure that these are there
 #   lamina_configure DIR [cmake arguments]      configures DIR, with ninja and ccache when present
-#   lamina_build DIR [targets]                  builds with one job per processor
+#   lamina_build DIR [targets]                  builds with one job per processor (lamina_jobs)
 
 # name | how to see that it is there | apt | dnf | pacman | brew | vcpkg
 lamina_packages='
@@ -102,6 +102,8 @@ lamina_need() {
     exit 1
 }
 
+lamina_jobs() { nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2; }
+
 lamina_configure() {
     directory=$1
     shift
@@ -122,6 +124,8 @@ lamina_configure() {
 lamina_build() {
     directory=$1
     shift
-    # shellcheck disable=SC2046  # one --target and its words
-    cmake --build "$directory" --parallel "$(nproc 2>/dev/null || sysctl -n hw.ncpu)" $([ $# = 0 ] || echo --target "$@")
+    # Keeps going after an error, so that one run shows them all.
+    if [ -f "$directory/build.ninja" ]; then keep_going="-k 0"; else keep_going=-k; fi
+    # shellcheck disable=SC2046,SC2086  # words
+    cmake --build "$directory" --parallel "$(lamina_jobs)" $([ $# = 0 ] || echo --target "$@") -- $keep_going
 }

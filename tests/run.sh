@@ -115,7 +115,7 @@ fi
 
 {
     status=0
-    ctest --output-on-failure -j "$(nproc 2>/dev/null || echo 2)" ${filter:+-R "$filter"} || status=$?
+    ctest --output-on-failure -j "$(lamina_jobs)" ${filter:+-R "$filter"} || status=$?
     echo "$status" >ctest.status
 } 2>&1 | tee ctest.log
 awk -v status="$(cat ctest.status)" -v build="$build" '
