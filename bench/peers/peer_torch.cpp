@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/core/Reduction.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/version.h>
 
@@ -135,15 +136,28 @@ Contestants contestants(const Permute& p) {
 }
 
 Contestants contestants(const CrossEntropy& p) {
-    return {{"libtorch", "cross_entropy_loss, backward", [p] {
-                 auto logits = wrap(p.logits, {p.rows, p.classes}).requires_grad_();
-                 const auto labels = at::from_blob(p.labels.data(), {p.rows}, at::kLong);
-                 return Call{[=]() mutable {
-                                 logits.mutable_grad().reset();
-                                 at::cross_entropy_loss(logits, labels).backward();
-                             },
-                             [=](Index i) { return element(logits.grad(), i); }};
-             }}};
+    const auto recorded = [p] {
+        auto logits = wrap(p.logits, {p.rows, p.classes}).requires_grad_();
+        const auto labels = at::from_blob(p.labels.data(), {p.rows}, at::kLong);
+        return Call{[=]() mutable {
+                        logits.mutable_grad().reset();
+                        at::cross_entropy_loss(logits, labels).backward();
+                    },
+                    [=](Index i) { return element(logits.grad(), i); }};
+    };
+    // What autograd would call, into tensors that stay.
+    const auto by_hand = [p] {
+        const auto logits = wrap(p.logits, {p.rows, p.classes}), one = at::ones({});
+        const auto labels = at::from_blob(p.labels.data(), {p.rows}, at::kLong);
+        auto log_p = kept(logits.sizes()), grad_log_p = kept(logits.sizes());
+        return into(kept(logits.sizes()), [=](at::Tensor& grad) mutable {
+            at::_log_softmax_out(log_p, logits, 1, false);
+            const auto loss = at::nll_loss_forward(log_p, labels, {}, at::Reduction::Mean, -100);
+            at::nll_loss_backward_out(grad_log_p, one, log_p, labels, {}, at::Reduction::Mean, -100, std::get<1>(loss));
+            at::_log_softmax_backward_data_out(grad, grad_log_p, log_p, 1, at::kFloat);
+        });
+    };
+    return {{"libtorch", "cross_entropy_loss, backward", recorded}, {"libtorch", "by hand, out", by_hand}};
 }
 
 }  // namespace peers::libtorch

@@ -20,6 +20,8 @@ std::string milliseconds(const Timing* t) {
     return format(ms < 1 ? "%.4f" : ms < 10 ? "%.3f" : ms < 100 ? "%.2f" : "%.1f", ms);
 }
 
+std::string share_text(const Measurement& m) { return m.share() > 0 ? format("%.2f", m.share()) : "-"; }
+
 std::string rate(const Measurement& m, const Timing* t) {
     if (!t) return "-";
     if (m.limit.flops > 0) return format("%.1f GF/s", m.limit.flops / t->seconds * 1e-9);
@@ -92,8 +94,8 @@ std::string markdown(const std::vector<Measurement>& results) {
     out += " fastest peer / lamina |\n" + rule + "--:|\n";
     for (const auto& m : results) {
         const auto* ours = m.find(us);
-        out += format("| %s | %d | %s | %s | %.2f |", m.row.c_str(), m.threads, milliseconds(ours).c_str(),
-                      rate(m, ours ? ours : m.fastest_peer()).c_str(), m.share());
+        out += format("| %s | %d | %s | %s | %s |", m.row.c_str(), m.threads, milliseconds(ours).c_str(),
+                      rate(m, ours ? ours : m.fastest_peer()).c_str(), share_text(m).c_str());
         for (const auto& name : names) out += format(" %s |", milliseconds(m.find(name)).c_str());
         out += format(m.ratio() > 0 ? " %.2f |\n" : " - |\n", m.ratio());
     }

@@ -3,6 +3,7 @@
 #include <lamina/nn/sequential.hpp>
 #include <lamina/ops/matmul.hpp>
 
+#include "../shapes.hpp"
 #include "ours.hpp"
 #include "peers.hpp"
 
@@ -12,13 +13,7 @@ namespace {
 using lamina::Shape;
 namespace nn = lamina::nn;
 
-struct Sizes {
-    Index m, n, k;
-    bool weight;
-    Index batch = 1;
-};
-
-std::string name(const char* op, const Sizes& s) {
+std::string name(const char* op, const bench::Product& s) {
     std::string out(op);
     out.append(" ")
         .append(std::to_string(s.m))
@@ -49,7 +44,7 @@ Contestants ours_for(const Product<T>& p) {
 }
 
 template <class T>
-Row product(const char* op, const Sizes& s) {
+Row product(const char* op, const bench::Product& s) {
     return {.name = name(op, s),
             .limit = arithmetic(2.0 * double(s.m * s.n * s.k * s.batch), sizeof(T) == 8),
             .outputs = s.m * s.n * s.batch,
@@ -74,17 +69,15 @@ Contestant ours_for(const LinearGelu& p) {
 }  // namespace
 
 void add_gemm_rows(Rows& rows) {
-    const Sizes sizes[] = {{1024, 1024, 1024, false}, {4096, 320, 320, true},  {4096, 2560, 320, true},
-                           {77, 768, 768, true},      {256, 1280, 1280, true}, {1, 4096, 4096, true},
-                           {64, 64, 64, false},       {4096, 77, 40, false},   {128, 128, 64, false, 96}};
-    for (const Sizes& s : sizes) rows.push_back(product<float>("sgemm", s));
-    rows.push_back(product<double>("dgemm", {1024, 1024, 1024, false}));
-    rows.push_back({.name = name("linear+bias+gelu", {1024, 3072, 768, true}),
-                    .limit = arithmetic(2.0 * 1024 * 3072 * 768),
-                    .outputs = 1024 * 3072,
+    for (const auto& s : bench::products) rows.push_back(product<float>("sgemm", s));
+    rows.push_back(product<double>("dgemm", bench::products[0]));
+    constexpr auto s = bench::feed_forward;
+    rows.push_back({.name = name("linear+bias+gelu", s),
+                    .limit = arithmetic(2.0 * double(s.m * s.n * s.k)),
+                    .outputs = s.m * s.n,
                     .tolerance = 1e-4,
-                    .contestants = [] {
-                        const LinearGelu p{.rows = 1024, .in = 768, .out = 3072};
+                    .contestants = [=] {
+                        const LinearGelu p{.rows = s.m, .in = s.k, .out = s.n};
                         return race(p, {ours_for(p)});
                     }});
 }

@@ -1,10 +1,12 @@
 // Operations that touch every element once or twice: the memory is the limit.
 #include <lamina/ops/activation.hpp>
 #include <lamina/ops/arithmetic.hpp>
+#include <lamina/ops/norm.hpp>
 #include <lamina/ops/permute.hpp>
 #include <lamina/ops/reduce.hpp>
 #include <lamina/ops/softmax.hpp>
 
+#include "../shapes.hpp"
 #include "ours.hpp"
 #include "peers.hpp"
 
@@ -13,54 +15,81 @@ namespace {
 
 using lamina::Shape;
 
-Row softmax(const char* name, bool log) {
-    return {name, streaming(4096 * 4096, 1, 1), 4096 * 4096, 1e-5, [=] {
-                const Softmax p{.rows = 4096, .cols = 4096, .log = log};
-                const auto x = tensor(p.x, Shape{p.rows, p.cols});
-                return race(p, {log ? ours("log_softmax", [=] { return log_softmax(x, 1); })
-                                    : ours("softmax", [=] { return lamina::softmax(x, 1); })});
-            }};
+std::string name(const char* op, const bench::Rows& s) {
+    return std::string(op).append(" ").append(std::to_string(s.rows)).append("x").append(std::to_string(s.columns));
+}
+
+// A row of one input and one output of this size.
+Row one_to_one(const char* op, const bench::Rows& s, std::function<Contestants()> contestants) {
+    const Index count = s.rows * s.columns;
+    return {name(op, s), streaming(count, 1, 1), count, 1e-5, std::move(contestants)};
+}
+
+Row softmax(bool log) {
+    constexpr auto s = bench::softmax_rows;
+    return one_to_one(log ? "log_softmax" : "softmax", s, [=] {
+        const Softmax p{.rows = s.rows, .cols = s.columns, .log = log};
+        const auto x = tensor(p.x, Shape{p.rows, p.cols});
+        return race(p, {log ? ours("log_softmax", [=] { return log_softmax(x, 1); })
+                            : ours("softmax", [=] { return lamina::softmax(x, 1); })});
+    });
 }
 
 Row layer_norm() {
-    return {"layer_norm 4096x320", streaming(4096 * 320, 1, 1), 4096 * 320, 1e-5,
-            [] { return race(LayerNorm{.rows = 4096, .cols = 320}, {}); }};
+    constexpr auto s = bench::layer_norm_rows;
+    return one_to_one("layer_norm", s, [=] {
+        const LayerNorm p{.rows = s.rows, .cols = s.columns};
+        const auto x = tensor(p.x, Shape{p.rows, p.cols});
+        const auto scale = tensor(p.scale, Shape{p.cols}), shift = tensor(p.shift, Shape{p.cols});
+        return race(p, {ours("layer_norm", [=] { return layer_norm(x, Shape{p.cols}, scale, shift); })});
+    });
 }
 
 Row gelu() {
-    return {"gelu 4096x1280", streaming(4096 * 1280, 1, 1), 4096 * 1280, 1e-5, [] {
-                const Gelu p{.rows = 4096, .cols = 1280};
-                const auto x = tensor(p.x, Shape{p.rows, p.cols});
-                return race(p, {ours("gelu", [=] { return lamina::gelu(x); })});
-            }};
+    constexpr auto s = bench::gelu_rows;
+    return one_to_one("gelu", s, [=] {
+        const Gelu p{.rows = s.rows, .cols = s.columns};
+        const auto x = tensor(p.x, Shape{p.rows, p.cols});
+        return race(p, {ours("gelu", [=] { return lamina::gelu(x); })});
+    });
 }
 
 Row add_relu() {
-    return {"relu(x+y) 4M", streaming(4 << 20, 2, 1), 4 << 20, 1e-6, [] {
-                const AddRelu p{.count = 4 << 20};
-                const auto x = tensor(p.x, Shape{p.count}), y = tensor(p.y, Shape{p.count});
+    constexpr Index count = bench::add_relu_count;
+    return {"relu(x+y) 4M", streaming(count, 2, 1), count, 1e-6, [] {
+                const AddRelu p{.count = count};
+                const auto x = tensor(p.x, Shape{count}), y = tensor(p.y, Shape{count});
                 const auto fused = [](auto a, auto b) LAMINA_INLINE_LAMBDA { return lamina::kernels::Relu{}(a + b); };
                 return race(p, {ours("relu(x + y)", [=] { return relu(x + y); }),
                                 ours("map", [=] { return map(fused, x, y); })});
             }};
 }
 
+std::array<Index, 4> extents(const Index (&s)[4]) { return {s[0], s[1], s[2], s[3]}; }
+std::string text(const std::array<Index, 4>& s) {
+    std::string out = std::to_string(s[0]);
+    for (std::size_t i = 1; i < 4; ++i) out.append("x").append(std::to_string(s[i]));
+    return out;
+}
+Index count_of(const std::array<Index, 4>& s) { return s[0] * s[1] * s[2] * s[3]; }
+
 template <int Axis>
 Row sum() {
-    constexpr std::array<Index, 4> shape{256, 64, 64, 16};
-    constexpr Index count = 256 * 64 * 64 * 16;
-    return {"sum 256x64x64x16 axis " + std::to_string(Axis), streaming(count, 1, 0), count / shape[Axis], 1e-5, [=] {
-                const Sum p{.shape = shape, .axis = Axis};
-                const auto x = tensor(p.x, Shape{shape[0], shape[1], shape[2], shape[3]});
+    const auto s = extents(bench::sum_shape);
+    return {"sum " + text(s) + " axis " + std::to_string(Axis), streaming(count_of(s), 1, 0), count_of(s) / s[Axis],
+            1e-5, [=] {
+                const Sum p{.shape = s, .axis = Axis};
+                const auto x = tensor(p.x, Shape{s[0], s[1], s[2], s[3]});
                 return race(p, {ours("sum", [=] { return lamina::sum(x, lamina::axes<Axis>); })});
             }};
 }
 
 Row permute() {
-    constexpr Index count = 8 * 512 * 64 * 12;
-    return {"permute 8x512x64x12 to 8x12x512x64", streaming(count, 1, 1), count, 1e-6, [] {
-                const Permute p{.shape = {8, 512, 64, 12}, .order = {0, 3, 1, 2}};
-                const auto x = tensor(p.x, Shape{p.shape[0], p.shape[1], p.shape[2], p.shape[3]});
+    const auto s = extents(bench::permute_shape);
+    return {"permute " + text(s) + " to " + text({s[0], s[3], s[1], s[2]}), streaming(count_of(s), 1, 1), count_of(s),
+            1e-6, [=] {
+                const Permute p{.shape = s, .order = {0, 3, 1, 2}};
+                const auto x = tensor(p.x, Shape{s[0], s[1], s[2], s[3]});
                 return race(p, {ours("permute, contiguous", [=] { return contiguous(permute(x, {0, 3, 1, 2})); })});
             }};
 }
@@ -68,9 +97,8 @@ Row permute() {
 }  // namespace
 
 void add_stream_rows(Rows& rows) {
-    rows.push_back(softmax("softmax 4096x4096", false));
-    rows.push_back(softmax("log_softmax 4096x4096", true));
-    for (auto& row : {layer_norm(), gelu(), add_relu(), sum<0>(), sum<1>(), sum<2>(), sum<3>(), permute()})
+    for (auto& row : {softmax(false), softmax(true), layer_norm(), gelu(), add_relu(), sum<0>(), sum<1>(), sum<2>(),
+                      sum<3>(), permute()})
         rows.push_back(row);
 }
 

@@ -1,14 +1,98 @@
 // What training adds: the loss with its gradient, the optimizer, and weights from a file.
 #include <fcntl.h>
 #include <unistd.h>
+#include <lamina/autograd/tape.hpp>
+#include <lamina/io/safetensors.hpp>
+#include <lamina/losses/cross_entropy.hpp>
 
 #include <filesystem>
 #include <fstream>
 
+#include "../shapes.hpp"
+#include "ours.hpp"
 #include "peers.hpp"
 
 namespace peers {
 namespace {
+
+using lamina::Shape;
+
+// Two passes over the logits, since the gradient of the loss comes after the loss, and one over their gradient.
+Row cross_entropy() {
+    constexpr Index rows = bench::cross_entropy_rows.rows, classes = bench::cross_entropy_rows.columns;
+    return {"cross_entropy 4096x32000 with gradient", streaming(rows * classes, 2, 1), rows * classes, 1e-5, [] {
+                const CrossEntropy p{.rows = rows, .classes = classes};
+                const auto prepare = [p] {
+                    const auto logits = lamina::autograd::leaf(tensor(p.logits, Shape{p.rows, p.classes}));
+                    const auto labels = tensor(p.labels, Shape{p.rows});
+                    const auto run = [=] {
+                        lamina::autograd::zero_grad(logits);
+                        lamina::autograd::Tape tape;
+                        tape.backward(lamina::losses::cross_entropy(logits, labels));
+                    };
+                    return Call{run, [=](Index i) { return double(lamina::autograd::grad(logits).data()[i]); }};
+                };
+                return race(p, {{us, "cross_entropy, backward", prepare}});
+            }};
+}
+
+Row adamw() {
+    constexpr auto w = bench::adamw_weights;
+    return {"adamw step 25M (24x1024x1024)", streaming(w.count(), 1, 0, 3), w.count(), 0,
+            [=] { return race(AdamWStep{.tensors = w.tensors, .rows = w.rows, .cols = w.columns}, {}); }};
+}
+
+std::string weight_name(Index i) { return "layers." + std::to_string(i) + ".weight"; }
+
+void save(const LoadWeights& p, const std::string& path) {
+    lamina::StateDict state;
+    for (Index i = 0; i < p.tensors; ++i)
+        state.insert(weight_name(i), lamina::full<float>(Shape{p.rows, p.cols}, float(i)));
+    lamina::io::save_safetensors(path, state);
+}
+
+// Maps the file and touches every page of it, so that the weights are as ready to be used as in the other contestants.
+Contestant map_file(const LoadWeights& p) {
+    return {us, "load_safetensors, all pages touched", [p] {
+                const auto path = p.folder + "/mapped.safetensors";
+                save(p, path);
+                const auto loaded = std::make_shared<lamina::StateDict>();
+                const auto run = [=] {
+                    *loaded = lamina::StateDict();
+                    *loaded = lamina::io::load_safetensors(path);
+                    int sum = 0;
+                    for (const auto& item : *loaded)
+                        for (std::size_t i = 0; i < item.tensor.bytes(); i += 4096) sum += int(item.tensor.data()[i]);
+                    volatile int sink = sum;
+                    static_cast<void>(sink);
+                };
+                const Index each = p.rows * p.cols;
+                return Call{run, [=](Index i) {
+                                const auto& tensor = (*loaded)[weight_name(i / each)];
+                                return double(reinterpret_cast<const float*>(tensor.data())[i % each]);
+                            }};
+            }};
+}
+
+// Copies what the file holds into weights that exist, as load_state_dict does.
+Contestant copy_file(const LoadWeights& p) {
+    return {us, "load_safetensors, assigned to weights", [p] {
+                const auto path = p.folder + "/copied.safetensors";
+                save(p, path);
+                auto weights = std::make_shared<std::vector<lamina::AnyTensor>>();
+                for (Index i = 0; i < p.tensors; ++i)
+                    weights->emplace_back(lamina::zeros<float>(Shape{p.rows, p.cols}));
+                const auto run = [=] {
+                    const auto loaded = lamina::io::load_safetensors(path);
+                    for (Index i = 0; i < p.tensors; ++i) (*weights)[std::size_t(i)].assign(loaded[weight_name(i)]);
+                };
+                const Index each = p.rows * p.cols;
+                return Call{run, [=](Index i) {
+                                const auto& tensor = (*weights)[std::size_t(i / each)];
+                                return double(reinterpret_cast<const float*>(tensor.data())[i % each]);
+                            }};
+            }};
+}
 
 // No other library here reads safetensors; the least anyone can do is to read(2) the same bytes into memory it keeps.
 Contestant plain_read(const LoadWeights& p) {
@@ -28,23 +112,22 @@ Contestant plain_read(const LoadWeights& p) {
             }};
 }
 
+Row load_weights() {
+    constexpr auto w = bench::checkpoint_weights;
+    return {"load weights 200 MB", {}, w.count(), 1e-6, [=] {
+                const auto folder = std::filesystem::temp_directory_path() / "lamina_peers";
+                std::filesystem::create_directories(folder);
+                const LoadWeights p{.tensors = w.tensors, .rows = w.rows, .cols = w.columns, .folder = folder};
+                auto contestants = race(p, {map_file(p), copy_file(p)});
+                contestants.push_back(plain_read(p));
+                return contestants;
+            }};
+}
+
 }  // namespace
 
 void add_training_rows(Rows& rows) {
-    rows.push_back({"cross_entropy 4096x32000 with gradient", streaming(4096 * 32000, 1, 1), 4096 * 32000, 1e-5,
-                    [] { return race(CrossEntropy{.rows = 4096, .classes = 32000}, {}); }});
-    rows.push_back({"adamw step 25M (24x1024x1024)", streaming(24 << 20, 1, 0, 3), 24 << 20, 0,
-                    [] { return race(AdamWStep{.tensors = 24, .rows = 1024, .cols = 1024}, {}); }});
-    rows.push_back({"load weights 200 MB", streaming(50 << 20, 1, 1), 50 << 20, 1e-6, [] {
-                        LoadWeights p{.tensors = 50,
-                                      .rows = 1024,
-                                      .cols = 1024,
-                                      .folder = std::filesystem::temp_directory_path() / "lamina_peers"};
-                        std::filesystem::create_directories(p.folder);
-                        auto contestants = race(p, {});
-                        contestants.push_back(plain_read(p));
-                        return contestants;
-                    }});
+    for (auto& row : {cross_entropy(), adamw(), load_weights()}) rows.push_back(row);
 }
 
 }  // namespace peers

@@ -1,0 +1,54 @@
+#pragma once
+// The sizes that benchmarks use, each with the place in a model where it comes from.
+#include <cstdint>
+
+namespace bench {
+
+/// A matrix product [m, k] x [k, n], `batch` times; `weight` tells that the second matrix is known ahead.
+struct Product {
+    const char* site;
+    std::int64_t m, n, k, batch = 1;
+    bool weight = false;
+};
+
+inline constexpr Product products[] = {
+    {.site = "square", .m = 1024, .n = 1024, .k = 1024},
+    {.site = "diffusion unet, projection at 64x64", .m = 4096, .n = 320, .k = 320, .weight = true},
+    {.site = "diffusion unet, feed-forward at 64x64", .m = 4096, .n = 2560, .k = 320, .weight = true},
+    {.site = "text encoder, projection", .m = 77, .n = 768, .k = 768, .weight = true},
+    {.site = "diffusion unet, projection at 16x16", .m = 256, .n = 1280, .k = 1280, .weight = true},
+    {.site = "one token through a large layer", .m = 1, .n = 4096, .k = 4096, .weight = true},
+    {.site = "small square", .m = 64, .n = 64, .k = 64},
+    {.site = "diffusion unet, cross-attention scores", .m = 4096, .n = 77, .k = 40},
+    {.site = "attention scores of 8 images, 12 heads", .m = 128, .n = 128, .k = 64, .batch = 96},
+};
+
+/// Fully connected layer with bias and GELU: the first half of a transformer's feed-forward block.
+inline constexpr Product feed_forward{.site = "vision transformer", .m = 1024, .n = 3072, .k = 768, .weight = true};
+
+/// Rows of a matrix that an operation treats one by one.
+struct Rows {
+    const char* site;
+    std::int64_t rows, columns;
+};
+inline constexpr Rows softmax_rows{"self-attention at 64x64, one head", 4096, 4096};
+inline constexpr Rows layer_norm_rows{"diffusion unet at 64x64", 4096, 320};
+inline constexpr Rows gelu_rows{"diffusion unet, feed-forward at 64x64", 4096, 1280};
+inline constexpr Rows cross_entropy_rows{"language model, 4096 tokens of 32000", 4096, 32000};
+
+/// Elements of x and y in relu(x + y).
+inline constexpr std::int64_t add_relu_count = 4 << 20;
+
+/// A tensor summed over each of its axes, and one whose heads move in front of its positions.
+inline constexpr std::int64_t sum_shape[4] = {256, 64, 64, 16};
+inline constexpr std::int64_t permute_shape[4] = {8, 512, 64, 12};
+
+/// Weights of an optimizer step (25 M) and of a checkpoint (200 MB).
+struct Weights {
+    std::int64_t tensors, rows, columns;
+    constexpr std::int64_t count() const { return tensors * rows * columns; }
+};
+inline constexpr Weights adamw_weights{24, 1024, 1024};
+inline constexpr Weights checkpoint_weights{50, 1024, 1024};
+
+}  // namespace bench
