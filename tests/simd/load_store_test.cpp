@@ -162,8 +162,9 @@ TEST_CASE_TEMPLATE("row: visits every element once, tail included", Arch, LAMINA
         float* x = in.end<float>(n);
         float* y = out.end<float>(n);
         for (Index i = 0; i < n; ++i) x[i] = float(i);
-        for_each_vec<Arch>(n, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a * 2.0f + b; }, y,
-                           static_cast<const float*>(x), static_cast<const float*>(x));
+        for_each_vec<Arch>(
+            n, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a * 2.0f + b; }, y, static_cast<const float*>(x),
+            static_cast<const float*>(x));
         for (Index i = 0; i < n; ++i) CHECK(y[i] == 3 * float(i));
         Vec<float, Arch> sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         row_unrolled<4, Arch>(n, [&](auto k, Index i, auto count) LAMINA_INLINE_LAMBDA {

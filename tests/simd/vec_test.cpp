@@ -78,9 +78,9 @@ template <class T>
 }
 
 // x and y are the vectors in the first expression and the numbers in the second; the last failure's text is kept.
-#define CHECK_LANES(expression, number)                                                                       \
-    if (const Vec<T, Arch> r = expression;                                                                    \
-        differs<T>(&r, a, b, x.width, [](T x, [[maybe_unused]] T y) -> T { return number; }))                 \
+#define CHECK_LANES(expression, number)                                                       \
+    if (const Vec<T, Arch> r = expression;                                                    \
+        differs<T>(&r, a, b, x.width, [](T x, [[maybe_unused]] T y) -> T { return number; })) \
     failed = #expression
 #define CHECK_MASK(expression, number)                                                                        \
     if (const auto m = expression; mask_differs<T>(bits(m), any(m), all(m), a, b, x.width,                    \

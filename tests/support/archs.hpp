@@ -3,7 +3,8 @@
 #include <lamina/simd/arch.hpp>
 
 #if defined(LAMINA_ISA_AVX512)
-#define LAMINA_TEST_ARCHS lamina::simd::scalar, lamina::simd::sse2, lamina::simd::sse4_2, lamina::simd::avx2, lamina::simd::avx512
+#define LAMINA_TEST_ARCHS \
+    lamina::simd::scalar, lamina::simd::sse2, lamina::simd::sse4_2, lamina::simd::avx2, lamina::simd::avx512
 #elif defined(LAMINA_ISA_AVX2)
 #define LAMINA_TEST_ARCHS lamina::simd::scalar, lamina::simd::sse2, lamina::simd::sse4_2, lamina::simd::avx2
 #elif defined(LAMINA_ISA_SSE4_2)

@@ -1,9 +1,9 @@
 #pragma once
 // Forward-mode dual numbers over lanes: a value and N derivatives. A generic lambda written for Vec gives its exact
 // gradient when it runs on these. Where a function has no derivative the convention is PyTorch's:
-//   max, min of two variables: a tie gives half to each; of a variable and a constant: a tie gives 0 (so relu is 0 at 0)
-//   clamp: passes at both ends; abs: 0 at 0; sqrt: infinite at 0; floor, ceil, round, trunc: 0
-//   pow: 0 for the base when the exponent is 0, 0 for the exponent when the base is 0 and the exponent is not negative
+//   max, min of two variables: a tie gives half to each; of a variable and a constant: a tie gives 0 (so relu is 0 at
+//   0) clamp: passes at both ends; abs: 0 at 0; sqrt: infinite at 0; floor, ceil, round, trunc: 0 pow: 0 for the base
+//   when the exponent is 0, 0 for the exponent when the base is 0 and the exponent is not negative
 #include <lamina/simd/math.hpp>
 
 namespace lamina::inline LAMINA_ABI::simd {
@@ -49,9 +49,8 @@ struct Dual {
         return make(a.value - b.value, [&](auto i) LAMINA_INLINE_LAMBDA { return a.grad[i] - b.grad[i]; });
     }
     LAMINA_INLINE friend Dual operator*(const Dual& a, const Dual& b) {
-        return make(a.value * b.value, [&](auto i) LAMINA_INLINE_LAMBDA {
-            return fma(a.value, b.grad[i], a.grad[i] * b.value);
-        });
+        return make(a.value * b.value,
+                    [&](auto i) LAMINA_INLINE_LAMBDA { return fma(a.value, b.grad[i], a.grad[i] * b.value); });
     }
     LAMINA_INLINE friend Dual operator/(const Dual& a, const Dual& b) {
         const V inverse = V(1) / b.value, q = a.value / b.value;
@@ -141,25 +140,25 @@ struct lanes_of<Dual<V, N>> {
 };
 
 // Functions of one variable: the slope in terms of the argument x and the value y.
-#define LAMINA_DUAL_UNARY(name, slope)                    \
-    template <class V, int N>                             \
-    LAMINA_INLINE Dual<V, N> name(const Dual<V, N>& a) {  \
-        [[maybe_unused]] const V x = a.value;             \
-        const V y = name(x);                              \
-        return Dual<V, N>::chain(y, slope, a);            \
+#define LAMINA_DUAL_UNARY(name, slope)                   \
+    template <class V, int N>                            \
+    LAMINA_INLINE Dual<V, N> name(const Dual<V, N>& a) { \
+        [[maybe_unused]] const V x = a.value;            \
+        const V y = name(x);                             \
+        return Dual<V, N>::chain(y, slope, a);           \
     }
 LAMINA_DUAL_UNARY(sqrt, V(0.5) / y)
 LAMINA_DUAL_UNARY(rsqrt, V(-0.5) * y / x)
-LAMINA_DUAL_UNARY(reciprocal, -y * y)
-LAMINA_DUAL_UNARY(abs, select(x > V(0), V(1), select(x < V(0), V(-1), x * V(0))))
+LAMINA_DUAL_UNARY(reciprocal, -y* y)
+LAMINA_DUAL_UNARY(abs, select(x > V(0), V(1), select(x < V(0), V(-1), x* V(0))))
 LAMINA_DUAL_UNARY(exp, y)
-LAMINA_DUAL_UNARY(exp2, y * V(0.6931471805599453))
+LAMINA_DUAL_UNARY(exp2, y* V(0.6931471805599453))
 LAMINA_DUAL_UNARY(expm1, y + V(1))
 LAMINA_DUAL_UNARY(log, V(1) / x)
 LAMINA_DUAL_UNARY(log2, V(1.4426950408889634) / x)
 LAMINA_DUAL_UNARY(log1p, V(1) / (x + V(1)))
 LAMINA_DUAL_UNARY(tanh, fnma(y, y, V(1)))
-LAMINA_DUAL_UNARY(sigmoid, y * (V(1) - y))
+LAMINA_DUAL_UNARY(sigmoid, y*(V(1) - y))
 LAMINA_DUAL_UNARY(erf, V(1.1283791670955126) * exp(-x * x))
 LAMINA_DUAL_UNARY(erfc, V(-1.1283791670955126) * exp(-x * x))
 LAMINA_DUAL_UNARY(sin, cos(x))
@@ -168,10 +167,10 @@ LAMINA_DUAL_UNARY(atan, V(1) / fma(x, x, V(1)))
 #undef LAMINA_DUAL_UNARY
 
 // Functions that are constant wherever they have a derivative.
-#define LAMINA_DUAL_FLAT(name)                            \
-    template <class V, int N>                             \
-    LAMINA_INLINE Dual<V, N> name(const Dual<V, N>& a) {  \
-        return Dual<V, N>(name(a.value));                 \
+#define LAMINA_DUAL_FLAT(name)                           \
+    template <class V, int N>                            \
+    LAMINA_INLINE Dual<V, N> name(const Dual<V, N>& a) { \
+        return Dual<V, N>(name(a.value));                \
     }
 LAMINA_DUAL_FLAT(floor)
 LAMINA_DUAL_FLAT(ceil)
@@ -205,9 +204,8 @@ template <class V, int N>
 LAMINA_INLINE Dual<V, N> atan2(const Dual<V, N>& y, const Dual<V, N>& x) {
     const V scale = V(1) / fma(x.value, x.value, y.value * y.value);
     const V slope_y = x.value * scale, slope_x = y.value * scale;
-    return Dual<V, N>::make(atan2(y.value, x.value), [&](auto i) LAMINA_INLINE_LAMBDA {
-        return fnma(slope_x, x.grad[i], slope_y * y.grad[i]);
-    });
+    return Dual<V, N>::make(atan2(y.value, x.value),
+                            [&](auto i) LAMINA_INLINE_LAMBDA { return fnma(slope_x, x.grad[i], slope_y * y.grad[i]); });
 }
 template <class V, int N>
 LAMINA_INLINE Dual<V, N> atan2(const Dual<V, N>& y, std::type_identity_t<V> x) {

@@ -69,39 +69,36 @@ LAMINA_INLINE Vec<std::uint32_t, Arch> float_to_bfloat16(Vec<float, Arch> x) {
 
 /// Lanes float(p[0 … width)).
 template <class To, class Arch = native>
-    requires std::is_same_v<To, float>
-LAMINA_INLINE Vec<float, Arch> load_as(const half* p) {
+    requires std::is_same_v<To, float> LAMINA_INLINE Vec<float, Arch> load_as(const half* p) {
 #if defined(LAMINA_ISA_AVX512)
-    if constexpr (Arch::bytes == 64) {
-        __m256i x;
-        __builtin_memcpy(&x, p, sizeof x);
-        return Vec<float, Arch>::wrap(_mm512_maskz_cvtph_ps(0xffff, x));
-    }
+        if constexpr (Arch::bytes == 64) {
+            __m256i x;
+            __builtin_memcpy(&x, p, sizeof x);
+            return Vec<float, Arch>::wrap(_mm512_maskz_cvtph_ps(0xffff, x));
+        }
 #endif
-    return raw::half_to_float(raw::load_widened<Arch>(p));
-}
+        return raw::half_to_float(raw::load_widened<Arch>(p));
+    }
 template <class To, class Arch = native>
-    requires std::is_same_v<To, float>
-LAMINA_INLINE Vec<float, Arch> load_as(const bfloat16* p) {
-    return bit_cast_to<float>(raw::load_widened<Arch>(p) << 16);
-}
+    requires std::is_same_v<To, float> LAMINA_INLINE Vec<float, Arch> load_as(const bfloat16* p) {
+        return bit_cast_to<float>(raw::load_widened<Arch>(p) << 16);
+    }
 template <class To, class Arch = native>
 LAMINA_INLINE Vec<To, Arch> load_as(const To* p) {
     return load<Arch>(p);
 }
 /// Lanes double(p[0 … width)): as many floats as a vector has doubles.
 template <class To, class Arch = native>
-    requires std::is_same_v<To, double>
-LAMINA_INLINE Vec<double, Arch> load_as(const float* p) {
-    using V = Vec<double, Arch>;
-    if constexpr (V::width == 1) return V(double(*p));
-    else {
-        typedef float narrow __attribute__((vector_size(Arch::bytes / 2)));
-        narrow x;
-        __builtin_memcpy(&x, p, sizeof x);
-        return V::wrap(__builtin_convertvector(x, typename V::lanes));
+    requires std::is_same_v<To, double> LAMINA_INLINE Vec<double, Arch> load_as(const float* p) {
+        using V = Vec<double, Arch>;
+        if constexpr (V::width == 1) return V(double(*p));
+        else {
+            typedef float narrow __attribute__((vector_size(Arch::bytes / 2)));
+            narrow x;
+            __builtin_memcpy(&x, p, sizeof x);
+            return V::wrap(__builtin_convertvector(x, typename V::lanes));
+        }
     }
-}
 
 /// p[0 … width) = v, rounded to nearest even.
 template <class Arch>

@@ -38,7 +38,8 @@ LAMINA_INLINE Vec<T, Arch> load_partial(const T* p, Index n) {
         else return V::wrap((lanes)_mm256_maskload_epi64((const long long*)p, mask));
     }
 #endif
-    else if constexpr (V::width == 2) return n > 1 ? load<Arch>(p) : V::wrap(lanes{n > 0 ? p[0] : T(0), T(0)});
+    else if constexpr (V::width == 2)
+        return n > 1 ? load<Arch>(p) : V::wrap(lanes{n > 0 ? p[0] : T(0), T(0)});
     else {
         if (n > 3) return load<Arch>(p);
         return V::wrap(lanes{n > 0 ? p[0] : T(0), n > 1 ? p[1] : T(0), n > 2 ? p[2] : T(0), T(0)});
@@ -87,7 +88,8 @@ LAMINA_INLINE Vec<T, Arch> gather(const T* base, Vec<I, Arch> index) {
     if constexpr (V::width == 1) return V(base[index.v]);
 #if defined(LAMINA_ISA_AVX512)
     else if constexpr (Arch::bytes == 64) {
-        if constexpr (sizeof(T) == 4) return V::wrap((lanes)_mm512_mask_i32gather_epi32(__m512i{}, 0xffff, (__m512i)index.v, base, 4));
+        if constexpr (sizeof(T) == 4)
+            return V::wrap((lanes)_mm512_mask_i32gather_epi32(__m512i{}, 0xffff, (__m512i)index.v, base, 4));
         else return V::wrap((lanes)_mm512_mask_i64gather_epi64(__m512i{}, 0xff, (__m512i)index.v, base, 8));
     }
 #endif
@@ -98,7 +100,8 @@ LAMINA_INLINE Vec<T, Arch> gather(const T* base, Vec<I, Arch> index) {
         else return V::wrap((lanes)_mm256_i64gather_epi64((const long long*)base, i, 8));
     }
 #endif
-    else if constexpr (V::width == 2) return V::wrap(lanes{base[index[0]], base[index[1]]});
+    else if constexpr (V::width == 2)
+        return V::wrap(lanes{base[index[0]], base[index[1]]});
     else return V::wrap(lanes{base[index[0]], base[index[1]], base[index[2]], base[index[3]]});
 }
 

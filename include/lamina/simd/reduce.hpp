@@ -16,10 +16,10 @@ LAMINA_INLINE T reduce(Vec<T, Arch> a, F&& f) {
             return Half::wrap(__builtin_shufflevector(a.v, a.v, (first + I)...));
         };
         constexpr auto lanes = std::make_integer_sequence<int, Half::width>{};
-        return reduce(f(half(std::integral_constant<int, 0>{}, lanes),
-                        half(std::integral_constant<int, Half::width>{}, lanes)), f);
-    }
-    else if constexpr (sizeof(T) == 4) {
+        return reduce(
+            f(half(std::integral_constant<int, 0>{}, lanes), half(std::integral_constant<int, Half::width>{}, lanes)),
+            f);
+    } else if constexpr (sizeof(T) == 4) {
         using V = Vec<T, Arch>;
         const V b = f(a, V::wrap(__builtin_shufflevector(a.v, a.v, 2, 3, 2, 3)));
         return f(b, V::wrap(__builtin_shufflevector(b.v, b.v, 1, 1, 1, 1)))[0];

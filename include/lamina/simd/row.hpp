@@ -56,12 +56,12 @@ LAMINA_INLINE void row_unrolled(Index n, F&& f) {
     }
 }
 
-/// y[i] = f(x[i]…) for i in [0, n): f takes a Vec for each input and returns one. The last call sees zeros past the end.
+/// y[i] = f(x[i]…) for i in [0, n): f takes a Vec for each input and returns one. The last call sees zeros past the
+/// end.
 template <class Arch = native, class T, class F, class... X>
 LAMINA_INLINE void for_each_vec(Index n, F&& f, T* y, const X*... x) {
-    row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-        store_count(y + i, f(load_count<Arch>(x + i, count)...), count);
-    });
+    row<Arch, T>(n, [&](Index i, auto count)
+                        LAMINA_INLINE_LAMBDA { store_count(y + i, f(load_count<Arch>(x + i, count)...), count); });
 }
 
 }  // namespace lamina::inline LAMINA_ABI::simd

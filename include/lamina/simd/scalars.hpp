@@ -19,24 +19,24 @@ using lanes_of_t = typename lanes_of<T>::type;
     LAMINA_INLINE T name(T a, T b) { return name(Vec<T, scalar>(a), Vec<T, scalar>(b)).v; }
 #define LAMINA_SIMD_TERNARY(T, name) \
     LAMINA_INLINE T name(T a, T b, T c) { return name(Vec<T, scalar>(a), Vec<T, scalar>(b), Vec<T, scalar>(c)).v; }
-#define LAMINA_SIMD_SCALARS(T)                                        \
-    LAMINA_SIMD_UNARY(T, abs)                                         \
-    LAMINA_SIMD_UNARY(T, sqrt)                                        \
-    LAMINA_SIMD_UNARY(T, rsqrt)                                       \
-    LAMINA_SIMD_UNARY(T, reciprocal)                                  \
-    LAMINA_SIMD_UNARY(T, round)                                       \
-    LAMINA_SIMD_UNARY(T, floor)                                       \
-    LAMINA_SIMD_UNARY(T, ceil)                                        \
-    LAMINA_SIMD_UNARY(T, trunc)                                       \
-    LAMINA_SIMD_BINARY(T, min)                                        \
-    LAMINA_SIMD_BINARY(T, max)                                        \
-    LAMINA_SIMD_BINARY(T, copysign)                                   \
-    LAMINA_SIMD_TERNARY(T, clamp)                                     \
-    LAMINA_SIMD_TERNARY(T, fma)                                       \
-    LAMINA_SIMD_TERNARY(T, fnma)                                      \
-    LAMINA_SIMD_TERNARY(T, fms)                                       \
-    LAMINA_INLINE bool isnan(T a) { return a != a; }                  \
-    LAMINA_INLINE T select(bool m, T a, T b) { return m ? a : b; }    \
+#define LAMINA_SIMD_SCALARS(T)                                     \
+    LAMINA_SIMD_UNARY(T, abs)                                      \
+    LAMINA_SIMD_UNARY(T, sqrt)                                     \
+    LAMINA_SIMD_UNARY(T, rsqrt)                                    \
+    LAMINA_SIMD_UNARY(T, reciprocal)                               \
+    LAMINA_SIMD_UNARY(T, round)                                    \
+    LAMINA_SIMD_UNARY(T, floor)                                    \
+    LAMINA_SIMD_UNARY(T, ceil)                                     \
+    LAMINA_SIMD_UNARY(T, trunc)                                    \
+    LAMINA_SIMD_BINARY(T, min)                                     \
+    LAMINA_SIMD_BINARY(T, max)                                     \
+    LAMINA_SIMD_BINARY(T, copysign)                                \
+    LAMINA_SIMD_TERNARY(T, clamp)                                  \
+    LAMINA_SIMD_TERNARY(T, fma)                                    \
+    LAMINA_SIMD_TERNARY(T, fnma)                                   \
+    LAMINA_SIMD_TERNARY(T, fms)                                    \
+    LAMINA_INLINE bool isnan(T a) { return a != a; }               \
+    LAMINA_INLINE T select(bool m, T a, T b) { return m ? a : b; } \
     LAMINA_INLINE T detach(T a) { return a; }
 LAMINA_SIMD_SCALARS(float)
 LAMINA_SIMD_SCALARS(double)

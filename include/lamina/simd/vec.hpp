@@ -26,8 +26,9 @@ struct Vec {
     LAMINA_INLINE Vec(T x) {
         if constexpr (width == 1) v = x;
         else [&]<int... I>(std::integer_sequence<int, I...>) LAMINA_INLINE_LAMBDA {
-            v = lanes{(void(I), x)...};
-        }(std::make_integer_sequence<int, width>{});
+                v = lanes{(void(I), x)...};
+            }
+        (std::make_integer_sequence<int, width>{});
     }
     /// Wraps a register.
     template <class R>
@@ -80,7 +81,8 @@ struct Vec {
             else return wrap((lanes)_mm512_mask_blend_epi64(m.m, (__m512i)b.v, (__m512i)a.v));
         }
 #endif
-        else return wrap(m.m ? a.v : b.v);
+        else
+            return wrap(m.m ? a.v : b.v);
     }
     /// `a * b + c`, rounded once where `has_fma`.
     LAMINA_INLINE friend Vec fma(Vec a, Vec b, Vec c) {
@@ -180,21 +182,22 @@ private:
     }
 };
 
-// The friends above are found by argument and convert plain numbers to lanes; these let calls be qualified, simd::max(a, b).
-#define LAMINA_SIMD_QUALIFIED(name)                                                                                  \
-    template <class T, class Arch>                                                                                   \
-    LAMINA_INLINE auto name(Vec<T, Arch> a) {                                                                        \
-        return name(a);                                                                                              \
+// The friends above are found by argument and convert plain numbers to lanes; these let calls be qualified,
+// simd::max(a, b).
+#define LAMINA_SIMD_QUALIFIED(name)           \
+    template <class T, class Arch>            \
+    LAMINA_INLINE auto name(Vec<T, Arch> a) { \
+        return name(a);                       \
     }
-#define LAMINA_SIMD_QUALIFIED2(name)                                                                                 \
-    template <class T, class Arch>                                                                                   \
-    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, Vec<T, Arch> b) {                                                \
-        return name(a, b);                                                                                           \
+#define LAMINA_SIMD_QUALIFIED2(name)                                  \
+    template <class T, class Arch>                                    \
+    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, Vec<T, Arch> b) { \
+        return name(a, b);                                            \
     }
-#define LAMINA_SIMD_QUALIFIED3(name)                                                                                 \
-    template <class T, class Arch>                                                                                   \
-    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, Vec<T, Arch> b, Vec<T, Arch> c) {                                \
-        return name(a, b, c);                                                                                        \
+#define LAMINA_SIMD_QUALIFIED3(name)                                                  \
+    template <class T, class Arch>                                                    \
+    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, Vec<T, Arch> b, Vec<T, Arch> c) { \
+        return name(a, b, c);                                                         \
     }
 LAMINA_SIMD_QUALIFIED(abs)
 LAMINA_SIMD_QUALIFIED(sqrt)
@@ -252,8 +255,9 @@ template <class T, class Arch = native>
 LAMINA_INLINE Vec<T, Arch> lane_numbers() {
     if constexpr (Vec<T, Arch>::width == 1) return T(0);
     else return []<int... I>(std::integer_sequence<int, I...>) LAMINA_INLINE_LAMBDA {
-        return Vec<T, Arch>::wrap(typename Vec<T, Arch>::lanes{T(I)...});
-    }(std::make_integer_sequence<int, Vec<T, Arch>::width>{});
+            return Vec<T, Arch>::wrap(typename Vec<T, Arch>::lanes{T(I)...});
+        }
+    (std::make_integer_sequence<int, Vec<T, Arch>::width>{});
 }
 
 /// True in the lanes below `n`, for n in [0, width].

@@ -23,9 +23,8 @@ constexpr T pick(float f, double d) {
 template <class V, class T, int N>
 LAMINA_INLINE V polynomial(V x, const T (&c)[N]) {
     V r = c[N - 1];
-    [&]<int... I>(std::integer_sequence<int, I...>) LAMINA_INLINE_LAMBDA {
-        ((r = fma(r, x, V(c[N - 2 - I]))), ...);
-    }(std::make_integer_sequence<int, N - 1>{});
+    [&]<int... I>(std::integer_sequence<int, I...>) LAMINA_INLINE_LAMBDA { ((r = fma(r, x, V(c[N - 2 - I]))), ...); }
+    (std::make_integer_sequence<int, N - 1>{});
     return r;
 }
 
@@ -113,13 +112,14 @@ LAMINA_INLINE Vec<float, Arch> in_double(F&& f, Vec<float, Arch> x0, X... x) {
                 return D::wrap(__builtin_convertvector(__builtin_shufflevector(a.v, a.v, I...), typename D::lanes));
             };
             const auto high = [](Vec<float, Arch> a) LAMINA_INLINE_LAMBDA {
-                return D::wrap(__builtin_convertvector(__builtin_shufflevector(a.v, a.v, (I + D::width)...),
-                                                       typename D::lanes));
+                return D::wrap(
+                    __builtin_convertvector(__builtin_shufflevector(a.v, a.v, (I + D::width)...), typename D::lanes));
             };
             const D a = f(low(x0), low(x)...), b = f(high(x0), high(x)...);
             const wide both = __builtin_shufflevector(a.v, b.v, I..., (I + D::width)...);
             return Vec<float, Arch>::wrap(__builtin_convertvector(both, typename Vec<float, Arch>::lanes));
-        }(half);
+        }
+        (half);
     }
 }
 
@@ -130,18 +130,14 @@ LAMINA_INLINE Vec<float, Arch> in_double(F&& f, Vec<float, Arch> x0, X... x) {
     LAMINA_SIMD_UNARY(float, name) \
     LAMINA_SIMD_UNARY(double, name)
 /// Those of a function of two vectors, either of which may also be a number.
-#define LAMINA_SIMD_NUMBERS2(name)                         \
-    template <class T, class Arch, class S>                \
-        requires(std::is_arithmetic_v<S>)                  \
-    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, S b) { \
-        return name(a, Vec<T, Arch>(T(b)));                \
-    }                                                      \
-    template <class T, class Arch, class S>                \
-        requires(std::is_arithmetic_v<S>)                  \
-    LAMINA_INLINE Vec<T, Arch> name(S a, Vec<T, Arch> b) { \
-        return name(Vec<T, Arch>(T(a)), b);                \
-    }                                                      \
-    LAMINA_SIMD_BINARY(float, name)                        \
+#define LAMINA_SIMD_NUMBERS2(name)                                                               \
+    template <class T, class Arch, class S>                                                      \
+        requires(std::is_arithmetic_v<S>)                                                        \
+    LAMINA_INLINE Vec<T, Arch> name(Vec<T, Arch> a, S b) { return name(a, Vec<T, Arch>(T(b))); } \
+    template <class T, class Arch, class S>                                                      \
+        requires(std::is_arithmetic_v<S>)                                                        \
+    LAMINA_INLINE Vec<T, Arch> name(S a, Vec<T, Arch> b) { return name(Vec<T, Arch>(T(a)), b); } \
+    LAMINA_SIMD_BINARY(float, name)                                                              \
     LAMINA_SIMD_BINARY(double, name)
 
 }  // namespace lamina::inline LAMINA_ABI::simd

@@ -1,6 +1,6 @@
 #pragma once
-// Exponentials. With n = round(x / ln 2) and r = x - n ln 2 (ln 2 in two parts), e^x = 2^n (1 + r + r^2 P(r)), where P is
-// a minimax polynomial on |r| <= ln 2 / 2. Underflow is gradual.
+// Exponentials. With n = round(x / ln 2) and r = x - n ln 2 (ln 2 in two parts), e^x = 2^n (1 + r + r^2 P(r)), where P
+// is a minimax polynomial on |r| <= ln 2 / 2. Underflow is gradual.
 #include <lamina/simd/math/common.hpp>
 
 namespace lamina::inline LAMINA_ABI::simd {
@@ -15,8 +15,7 @@ struct ExpConstants<float> {
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     static constexpr float lowest = -104.0f, highest = 89.0f, expm1_lowest = -18.0f, tiny = 0x1p-26f;
     static constexpr float exp[] = {0.49999994f, 0.166665211f, 0.0416683853f, 0.00836871751f, 0.00138146791f};
-    static constexpr float expm1[] = {0.5f,           0.166666672f,  0.0416663513f,
-                                      0.00833329838f, 0.0013941119f, 0.00019899277f};
+    static constexpr float expm1[] = {0.5f, 0.166666672f, 0.0416663513f, 0.00833329838f, 0.0013941119f, 0.00019899277f};
 };
 template <>
 struct ExpConstants<double> {

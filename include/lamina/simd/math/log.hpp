@@ -1,6 +1,7 @@
 #pragma once
 // Logarithms. x = 2^e (1 + t) with sqrt(1/2) <= 1 + t < sqrt(2); float: log(1 + t) = t - t^2/2 + t^3 P(t), minimax;
-// double: with s = t / (2 + t), log(1 + t) = t - (t^2/2 - s (t^2/2 + R(s^2))), as in FDLIBM's e_log.c, own coefficients.
+// double: with s = t / (2 + t), log(1 + t) = t - (t^2/2 - s (t^2/2 + R(s^2))), as in FDLIBM's e_log.c, own
+// coefficients.
 #include <lamina/simd/math/common.hpp>
 
 namespace lamina::inline LAMINA_ABI::simd {

@@ -12,8 +12,7 @@ namespace raw {
 /// a^b for a > 0, both finite or not; NaN where b log a is.
 template <class Arch>
 LAMINA_INLINE Vec<float, Arch> pow_magnitude(Vec<float, Arch> a, Vec<float, Arch> b) {
-    return in_double(
-        [](auto x, auto y) LAMINA_INLINE_LAMBDA { return exp(y * log(x)); }, a, b);
+    return in_double([](auto x, auto y) LAMINA_INLINE_LAMBDA { return exp(y * log(x)); }, a, b);
 }
 template <class Arch>
 LAMINA_INLINE Vec<double, Arch> pow_magnitude(Vec<double, Arch> a, Vec<double, Arch> b) {

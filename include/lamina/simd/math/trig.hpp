@@ -1,7 +1,7 @@
 #pragma once
-// Sine and cosine. x = n pi/2 + r, |r| <= pi/4, with pi/2 in three parts (Cody and Waite), or in double for floats where
-// there is no fma; then a minimax polynomial of r^2. Arguments too large for that go to the standard library, lane by
-// lane.
+// Sine and cosine. x = n pi/2 + r, |r| <= pi/4, with pi/2 in three parts (Cody and Waite), or in double for floats
+// where there is no fma; then a minimax polynomial of r^2. Arguments too large for that go to the standard library,
+// lane by lane.
 #include <lamina/simd/math/by_lane.hpp>
 #include <lamina/simd/math/common.hpp>
 
@@ -20,7 +20,7 @@ struct TrigConstants<float> {
 template <>
 struct TrigConstants<double> {
     static constexpr double largest = 1e6;
-    static constexpr double sin[] = {-0.16666666666666632,   0.008333333333322413,    -0.0001984126982980796,
+    static constexpr double sin[] = {-0.16666666666666632,  0.008333333333322413,    -0.0001984126982980796,
                                      2.755731369195842e-06, -2.5050758120444772e-08, 1.5896795908244844e-10};
     static constexpr double cos[] = {0.0416666666666666,      -0.0013888888888874125, 2.4801587289482208e-05,
                                      -2.7557314352322114e-07, 2.087572326995875e-09,  -1.1359647560875868e-11};
