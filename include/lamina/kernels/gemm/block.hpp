@@ -11,8 +11,9 @@ namespace lamina::inline LAMINA_ABI::kernels::detail {
 /// Sizes in bytes are of this library's choosing, not read from the machine: results must not depend on it.
 struct GemmPolicy {
     static constexpr Index block_bytes = 512 << 10;   ///< of packed B that all row tiles sweep
-    static constexpr Index packed_depth = 1280;       ///< most k in one pass over packed B
-    static constexpr Index direct_depth = 320;        ///< and over B in place
+    static constexpr Index packed_depth = 5120;       ///< most bytes of k in one pass over packed B
+    static constexpr Index direct_depth = 1280;       ///< and over B in place
+    static constexpr Index fetch_depth = 128;         ///< least k for which fetching ahead for the next tile pays
     static constexpr Index direct_rows = 112;         ///< most rows for which packing B does not pay
     static constexpr Index direct_bytes = 48 << 10;   ///< or B is so small that packing never pays
     static constexpr int panel_slot = 8, a_slot = 9;  ///< of parallel::scratch
@@ -93,11 +94,11 @@ void take_a(const MatrixView<T>& a, Piece rows, Piece depth, T* copy, bool fill,
 }
 
 /// One tile's worth of C, and the epilogue if this pass over k is the last.
-template <class Arch, class T>
-void run_tile(const GemmProblem<T>& g, TileTask<T>& task, Piece rows, Piece columns, bool last) {
+template <class T>
+void run_tile(const GemmProblem<T>& g, TileFunction<T> tile, TileTask<T>& task, Piece rows, Piece columns, bool last) {
     task.c = g.c + rows.begin * g.c_stride + columns.begin;
     task.columns = columns.size();
-    tile_for<Arch, T>(rows.size(), columns.size())(task);
+    tile(task);
     if (last && g.epilogue.apply) g.epilogue.apply(g.epilogue.self, g.c, g.c_stride, rows, columns);
 }
 
@@ -105,7 +106,7 @@ void run_tile(const GemmProblem<T>& g, TileTask<T>& task, Piece rows, Piece colu
 template <class Arch, class T>
 void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
     constexpr Index panel = panel_columns<Arch, T>;
-    const Index k = g.shape.k, passes = larger(1, ceil_div(k, GemmPolicy::direct_depth));
+    const Index k = g.shape.k, passes = larger(1, ceil_div(k, GemmPolicy::direct_depth / Index(sizeof(T))));
     const Index tiles = ceil_div(rows.size(), tile_rows<Arch>);
     TileTask<T> task{};
     task.c_stride = g.c_stride;
@@ -134,7 +135,7 @@ void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
                 const Piece r = piece(rows.size(), tiles, t);
                 const Piece tile{rows.begin + r.begin, rows.begin + r.end};
                 take_a<Arch>(g.a, tile, depth, copy ? copy + t * copy_size : nullptr, j == columns.begin, task);
-                run_tile<Arch>(g, task, tile, part, pass + 1 == passes);
+                run_tile(g, tile_for<Arch, T>(tile.size(), part.size()), task, tile, part, pass + 1 == passes);
             }
         }
     }
@@ -142,60 +143,112 @@ void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
 
 /// Row tiles outside, panels of packed B inside.
 template <class Arch, class T>
-void packed_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
-    constexpr Index panel = panel_columns<Arch, T>;
-    const Index k = g.shape.k, passes = larger(1, ceil_div(k, GemmPolicy::packed_depth));
-    const Index deepest = ceil_div(k, passes);
-    const Index block_panels = larger(1, GemmPolicy::block_bytes / Index(sizeof(T)) / panel / larger(1, deepest));
-    const Index blocks = ceil_div(columns.size(), block_panels * panel);
-    const Index tiles = ceil_div(rows.size(), tile_rows<Arch>);
-    TileTask<T> task{};
-    task.c_stride = g.c_stride;
-    const Index all_panels = ceil_div(columns.size(), panel);
-    for (Index block = 0; block < blocks; ++block) {
-        const Piece panels = piece(all_panels, blocks, block);
-        const Piece part{columns.begin + panels.begin * panel,
-                         smaller(columns.begin + panels.end * panel, columns.end)};
-        T* copy = nullptr;
-        if (copies_a(g.a, panels.size()))
-            copy = parallel::scratch<T>(tile_rows_size<T>(tile_rows<Arch>, deepest), GemmPolicy::a_slot);
-        for (Index pass = 0; pass < passes; ++pass) {
-            const Piece depth = piece(k, passes, pass);
-            T* scratch = nullptr;
-            if (!g.b.packed) {
-                scratch = parallel::scratch<T>(panels.size() * panel * depth.size(), GemmPolicy::panel_slot);
-                for (Index j = part.begin; j < part.end; j += panel) {
-                    const Piece one{j, smaller(j + panel, part.end)};
-                    g.b.fill(g.b.self, scratch + (j - part.begin) * depth.size(), depth, one,
-                             panel_width<Arch, T>(one.size()));
-                }
-            }
-            task.k = depth.size();
-            task.accumulate = g.accumulate || pass > 0;
-            for (Index t = 0; t < tiles; ++t) {
-                const Piece r = piece(rows.size(), tiles, t);
-                const Piece tile{rows.begin + r.begin, rows.begin + r.end};
-                take_a<Arch>(g.a, tile, depth, copy, true, task);
-                for (Index j = part.begin; j < part.end; j += panel) {
-                    const Piece one{j, smaller(j + panel, part.end)};
-                    const Index width = panel_width<Arch, T>(one.size());
-                    task.b =
-                        scratch ? scratch + (j - part.begin) * depth.size() : g.b.packed + j * k + depth.begin * width;
-                    task.b_step = width;
-                    task.b_ahead = 16 * width;
-                    run_tile<Arch>(g, task, tile, one, pass + 1 == passes);
-                }
-            }
+class PackedBlock {
+public:
+    PackedBlock(const GemmProblem<T>& g, Piece rows, Piece columns)
+        : g_(g),
+          rows_(rows),
+          passes_(larger(1, ceil_div(g.shape.k, GemmPolicy::packed_depth / Index(sizeof(T))))),
+          // A tile that reads B in place and keeps it as a panel is compiled for whole row tiles only.
+          packs_in_tile_(g.b.in_place && rows.size() > tile_rows<Arch>),
+          tiles_(ceil_div(rows.size(), tile_rows<Arch>)) {
+        const Index deepest = ceil_div(g.shape.k, passes_), panels = ceil_div(columns.size(), panel);
+        const Index most = larger(1, GemmPolicy::block_bytes / Index(sizeof(T)) / panel / larger(1, deepest));
+        const Index blocks = ceil_div(panels, most);
+        for (Index block = 0; block < blocks; ++block) {
+            const Piece p = piece(panels, blocks, block);
+            columns_ = {columns.begin + p.begin * panel, smaller(columns.begin + p.end * panel, columns.end)};
+            copy_ = copies_a(g.a, p.size())
+                        ? parallel::scratch<T>(tile_rows_size<T>(tile_rows<Arch>, deepest), GemmPolicy::a_slot)
+                        : nullptr;
+            for (pass_ = 0; pass_ < passes_; ++pass_) run_pass();
         }
     }
-}
+
+private:
+    static constexpr Index panel = panel_columns<Arch, T>;
+
+    bool whole(Index j) const { return columns_.end - j >= panel; }
+    Piece panel_at(Index j) const { return {j, smaller(j + panel, columns_.end)}; }
+    T* panel_data(Index j) const { return panels_ + (j - columns_.begin) * depth_.size(); }
+    Piece tile_at(Index t) const {
+        if (!packs_in_tile_) return offset(piece(rows_.size(), tiles_, t), rows_.begin);
+        if (t == 0) return {rows_.begin, rows_.begin + tile_rows<Arch>};
+        return offset(piece(rows_.size() - tile_rows<Arch>, tiles_ - 1, t - 1), rows_.begin + tile_rows<Arch>);
+    }
+    static Piece offset(Piece p, Index by) { return {p.begin + by, p.end + by}; }
+
+    void run_pass() {
+        depth_ = piece(g_.shape.k, passes_, pass_);
+        if (!g_.b.packed) {
+            const Index panels = ceil_div(columns_.size(), panel);
+            panels_ = parallel::scratch<T>(panels * panel * depth_.size(), GemmPolicy::panel_slot);
+            for (Index j = columns_.begin; j < columns_.end; j += panel)
+                if (!(packs_in_tile_ && whole(j)))
+                    g_.b.fill(g_.b.self, panel_data(j), depth_, panel_at(j), panel_width<Arch, T>(panel_at(j).size()));
+        }
+        for (Index t = 0; t < tiles_; ++t) run_row(t);
+    }
+
+    void run_row(Index t) {
+        const Piece tile = tile_at(t);
+        TileTask<T> task{};
+        task.c_stride = g_.c_stride;
+        task.k = depth_.size();
+        task.accumulate = g_.accumulate || pass_ > 0;
+        take_a<Arch>(g_.a, tile, depth_, copy_, true, task);
+        const bool fetches = task.k >= GemmPolicy::fetch_depth;
+        if (fetches && t + 1 < tiles_) fetch_next_a(tile, task);
+        for (Index j = columns_.begin; j < columns_.end; j += panel, task.fetch += task.fetch_rows * task.fetch_row) {
+            const Piece columns = panel_at(j);
+            const Index width = panel_width<Arch, T>(columns.size());
+            if (fetches)
+                task.next_c = j + panel < columns_.end ? g_.c + tile.begin * g_.c_stride + j + panel
+                              : t + 1 < tiles_         ? g_.c + tile.end * g_.c_stride + columns_.begin
+                                                       : nullptr;
+            if (t == 0 && packs_in_tile_ && whole(j)) {
+                task.b = g_.b.in_place + depth_.begin * g_.b.stride + j;
+                task.b_step = g_.b.stride;
+                task.b_ahead = 8 * g_.b.stride;
+                task.keep = panel_data(j);
+                run_tile(g_, gemm_tile<Arch, T, tile_rows<Arch>, tile_vectors, true>, task, tile, columns, last());
+                continue;
+            }
+            task.b = g_.b.packed ? g_.b.packed + j * g_.shape.k + depth_.begin * width : panel_data(j);
+            task.b_step = width;
+            task.b_ahead = 16 * width;
+            run_tile(g_, tile_for<Arch, T>(tile.size(), columns.size()), task, tile, columns, last());
+        }
+    }
+    bool last() const { return pass_ + 1 == passes_; }
+
+    /// Spreads the lines of A's next row tile over this one's panels.
+    void fetch_next_a(Piece tile, TileTask<T>& task) const {
+        constexpr Index line = 64 / Index(sizeof(T));
+        const bool whole_rows = g_.a.column_stride == 1;
+        const Index panels = ceil_div(columns_.size(), panel);
+        task.fetch = g_.a.at(tile.end, depth_.begin);
+        task.fetch_rows = ceil_div(whole_rows ? tile_rows<Arch> : line, panels);
+        task.fetch_row = whole_rows ? g_.a.row_stride : g_.a.column_stride;
+        task.fetch_step = line * g_.a.column_stride;
+    }
+
+    const GemmProblem<T>& g_;
+    Piece rows_;
+    Index passes_;
+    bool packs_in_tile_;
+    Index tiles_;
+    Piece columns_{}, depth_{};
+    T *copy_ = nullptr, *panels_ = nullptr;
+    Index pass_ = 0;
+};
 
 /// C's `rows` x `columns` on this thread; columns begin at a multiple of the panel.
 template <class Arch, class T>
 void gemm_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
     if (rows.size() <= 0 || columns.size() <= 0) return;
     if (reads_in_place(g)) direct_block<Arch>(g, rows, columns);
-    else packed_block<Arch>(g, rows, columns);
+    else PackedBlock<Arch, T>(g, rows, columns);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail

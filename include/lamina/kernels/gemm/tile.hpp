@@ -36,9 +36,13 @@ struct TileTask {
     T* c;
     Index c_stride, k, columns;
     bool accumulate;
+    const T* fetch;  ///< what another tile reads soon: for each line of k, `fetch_rows` lines `fetch_row` apart …
+    Index fetch_rows, fetch_row, fetch_step;  ///< … and from one line of k to the next, `fetch_step`
+    T* next_c;                                ///< what the next tile writes, or null
+    T* keep;                                  ///< where a packing tile leaves the panel of B that it reads
 };
 
-template <class Arch, class T, int Rows, int Vectors>
+template <class Arch, class T, int Rows, int Vectors, bool Packs = false>
 void gemm_tile(const TileTask<T>& g) {
     using V = simd::Vec<T, Arch>;
     constexpr int width = V::width, bases = (Rows + 2) / 3;
@@ -54,21 +58,39 @@ void gemm_tile(const TileTask<T>& g) {
         for (int j = 0; j < Vectors; ++j) sum[i][j] = V(T(0));
     }
     const Index a_row = g.a_row, a_step = g.a_step, b_step = g.b_step;
-    const T *b = g.b, *ahead = b + g.b_ahead;
-    _Pragma("GCC unroll 1") for (Index p = g.k; p > 0; --p, b += b_step, ahead += b_step) {
-        V bv[Vectors];
-        LAMINA_UNROLL
-        for (int j = 0; j < Vectors; ++j) bv[j] = simd::load<Arch>(b + j * width);
-        LAMINA_UNROLL
-        for (int j = 0; j < lines; ++j) simd::prefetch(ahead + j * line);
-        LAMINA_UNROLL
-        for (int i = 0; i < Rows; ++i) {
-            const V av = simd::broadcast<Arch>(row[i / 3] + i % 3 * a_row);
+    const T *b = g.b, *ahead = b + g.b_ahead, *fetch = g.fetch;
+    T *keep = g.keep, *next_c = g.next_c;
+    Index next_rows = next_c ? Rows : 0;
+    for (Index rest = g.k; rest > 0;) {
+        Index steps = rest < line ? rest : line;
+        rest -= steps;
+        // A burst of prefetches would hold up the loads of B: a few at a time, all along k.
+        for (Index q = 0; q < g.fetch_rows; ++q) simd::prefetch(fetch + q * g.fetch_row);
+        fetch += g.fetch_step;
+        for (int q = 0; q < 2 && next_rows > 0; ++q, --next_rows, next_c += g.c_stride) {
             LAMINA_UNROLL
-            for (int j = 0; j < Vectors; ++j) sum[i][j] = fma(av, bv[j], sum[i][j]);
+            for (int j = 0; j < lines; ++j) simd::prefetch_write(next_c + j * line);
         }
-        LAMINA_UNROLL
-        for (int q = 0; q < bases; ++q) row[q] += a_step;
+        _Pragma("GCC unroll 1") for (; steps > 0; --steps, b += b_step, ahead += b_step) {
+            V bv[Vectors];
+            LAMINA_UNROLL
+            for (int j = 0; j < Vectors; ++j) bv[j] = simd::load<Arch>(b + j * width);
+            LAMINA_UNROLL
+            for (int j = 0; j < lines; ++j) simd::prefetch(ahead + j * line);
+            if constexpr (Packs) {
+                LAMINA_UNROLL
+                for (int j = 0; j < Vectors; ++j) simd::store(keep + j * width, bv[j]);
+                keep += Vectors * width;
+            }
+            LAMINA_UNROLL
+            for (int i = 0; i < Rows; ++i) {
+                const V av = simd::broadcast<Arch>(row[i / 3] + i % 3 * a_row);
+                LAMINA_UNROLL
+                for (int j = 0; j < Vectors; ++j) sum[i][j] = fma(av, bv[j], sum[i][j]);
+            }
+            LAMINA_UNROLL
+            for (int q = 0; q < bases; ++q) row[q] += a_step;
+        }
     }
     const int tail = int(g.columns) - (Vectors - 1) * width;
     T* c = g.c;
