@@ -93,14 +93,15 @@ Measurement measure(const Row& row, int threads, const Options& options) {
     std::vector<Entrant> entrants;
     for (const auto& c : contestants) {
         set_threads(threads);  // preparing a contestant may have changed what it shares with others
-        Entrant e{.contestant = &c, .call = c.prepare()};
-        time_of(e.call.run, 1, threads);
+        entrants.push_back({.contestant = &c, .call = c.prepare()});
+        entrants.back().call.run();
+    }
+    m.disagreement = check(row, entrants);  // after one run each: some have state that moves on
+    for (auto& e : entrants) {
         e.estimate = time_of(e.call.run, 1, threads);
         e.calls = int(std::clamp(options.seconds_per_sample / e.estimate, 1.0, 2000.0));
         if (e.calls > 1) e.estimate = time_of(e.call.run, e.calls, threads);
-        entrants.push_back(std::move(e));
     }
-    m.disagreement = check(row, entrants);
 
     double left = options.seconds_per_row;
     for (int round = 0; round < options.most_rounds && (left > 0 || round < options.least_rounds); ++round) {

@@ -17,7 +17,9 @@ Contestants contestants(const AdamWStep& p) {
                  auto options = torch::optim::AdamWOptions(p.learning_rate).betas({p.beta1, p.beta2});
                  options.eps(p.epsilon).weight_decay(p.weight_decay);
                  auto optimizer = std::make_shared<torch::optim::AdamW>(parameters, options);
-                 return Call{[=] { optimizer->step(); }};
+                 const Index each = p.rows * p.cols;
+                 return Call{[=] { optimizer->step(); },
+                             [=](Index i) { return parameters[std::size_t(i / each)].data_ptr<float>()[i % each]; }};
              }}};
 }
 

@@ -1,9 +1,11 @@
 // What training adds: the loss with its gradient, the optimizer, and weights from a file.
 #include <fcntl.h>
 #include <unistd.h>
+#include <lamina/autograd/parameter.hpp>
 #include <lamina/autograd/tape.hpp>
 #include <lamina/io/safetensors.hpp>
 #include <lamina/losses/cross_entropy.hpp>
+#include <lamina/optim/adam.hpp>
 
 #include <filesystem>
 #include <fstream>
@@ -16,6 +18,8 @@ namespace peers {
 namespace {
 
 using lamina::Shape;
+
+std::string weight_name(Index i) { return "layers." + std::to_string(i) + ".weight"; }
 
 // Two passes over the logits, since the gradient of the loss comes after the loss, and one over their gradient.
 Row cross_entropy() {
@@ -36,13 +40,37 @@ Row cross_entropy() {
             }};
 }
 
-Row adamw() {
-    constexpr auto w = bench::adamw_weights;
-    return {"adamw step 25M (24x1024x1024)", streaming(w.count(), 1, 0, 3), w.count(), 0,
-            [=] { return race(AdamWStep{.tensors = w.tensors, .rows = w.rows, .cols = w.columns}, {}); }};
+Contestant ours_for(const AdamWStep& p) {
+    return {
+        us, "optim::AdamW", [p] {
+            auto parameters = std::make_shared<std::vector<lamina::Parameter<float, 2>>>();
+            std::vector<lamina::Tensor<float, 2>> gradients;
+            std::vector<lamina::NamedTensor> named;
+            for (Index i = 0; i < p.tensors; ++i) {
+                parameters->emplace_back(lamina::ones<float>(Shape{p.rows, p.cols}));
+                gradients.push_back(tensor(p.gradient, Shape{p.rows, p.cols}).clone());
+                named.push_back({weight_name(i), lamina::AnyTensor(parameters->back())});
+            }
+            const lamina::optim::AdamWOptions options{p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay};
+            const auto optimizer = std::make_shared<lamina::optim::AdamW>(named, options);
+            const auto run = [=] {
+                // A step consumes the gradients; a backward pass would have left new ones.
+                for (std::size_t i = 0; i < gradients.size(); ++i)
+                    (*parameters)[i].grad_link()->gradient = gradients[i].storage();
+                optimizer->step();
+            };
+            const Index each = p.rows * p.cols;
+            return Call{run, [=](Index i) { return double((*parameters)[std::size_t(i / each)].data()[i % each]); }};
+        }};
 }
 
-std::string weight_name(Index i) { return "layers." + std::to_string(i) + ".weight"; }
+Row adamw() {
+    constexpr auto w = bench::adamw_weights;
+    return {"adamw step 25M (24x1024x1024)", streaming(w.count(), 1, 0, 3), w.count(), 1e-6, [=] {
+                const AdamWStep p{.tensors = w.tensors, .rows = w.rows, .cols = w.columns};
+                return race(p, {ours_for(p)});
+            }};
+}
 
 void save(const LoadWeights& p, const std::string& path) {
     lamina::StateDict state;
