@@ -91,26 +91,21 @@ void fill_from_words(const random::Key& key, T* out, Index n, F f) {
     const Source source(key);
     const bool around_caches = n * Index(sizeof(T)) >= stream_threshold_bytes;
     parallel::for_range(n, pointwise_grain, [&](Index begin, Index end) {
-        const auto make = [&](Index first, V(&values)[Source::per_block]) LAMINA_INLINE_LAMBDA {
+        for (Index i = begin; i < end; i += Source::group) {
             typename Source::Values words;
-            source(first, words);
+            V values[Source::per_block];
+            source(i, words);
             f(words, values);
             simd::transpose_groups(values);
-        };
-        V values[Source::per_block];
-        Index i = begin;
-        for (; i + Source::group <= end; i += Source::group) {
-            make(i, values);
-            for (int j = 0; j < Source::per_block; ++j) {
-                if (around_caches) simd::stream(out + i + j * V::width, values[j]);
-                else simd::store(out + i + j * V::width, values[j]);
+            if (end - i < Source::group) {
+                T last[Source::group];
+                for (int j = 0; j < Source::per_block; ++j) simd::store(last + j * V::width, values[j]);
+                __builtin_memcpy(out + i, last, std::size_t(end - i) * sizeof(T));
+            } else if (around_caches) {
+                for (int j = 0; j < Source::per_block; ++j) simd::stream(out + i + j * V::width, values[j]);
+            } else {
+                for (int j = 0; j < Source::per_block; ++j) simd::store(out + i + j * V::width, values[j]);
             }
-        }
-        if (i < end) {
-            T last[Source::group];
-            make(i, values);
-            for (int j = 0; j < Source::per_block; ++j) simd::store(last + j * V::width, values[j]);
-            __builtin_memcpy(out + i, last, std::size_t(end - i) * sizeof(T));
         }
         if (around_caches) simd::stream_fence();
     });
