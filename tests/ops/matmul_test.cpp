@@ -150,7 +150,8 @@ namespace {
 
 template <int A, int B>
 void check_matmul(const test::GoldenCase& c) {
-    const auto a = autograd::leaf(c.tensor<float, A>("in.a")), b = autograd::leaf(c.tensor<float, B>("in.b"));
+    const auto a = autograd::leaf(c.tensor<float, A>("in.a"));
+    const auto b = autograd::leaf(c.tensor<float, B>("in.b"));
     autograd::Tape tape;
     const auto y = matmul(a, b);
     test::check_golden(c, "y", y);

@@ -162,7 +162,7 @@ struct IsInf {
     static constexpr const char* name = "isinf";
     template <class T>
     LAMINA_INLINE bool operator()(T x) const {
-        return (x == std::numeric_limits<T>::infinity()) | (x == -std::numeric_limits<T>::infinity());
+        return (x == std::numeric_limits<T>::infinity()) || (x == -std::numeric_limits<T>::infinity());
     }
 };
 struct IsFinite {

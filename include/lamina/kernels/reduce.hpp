@@ -194,11 +194,12 @@ void reduce_columns_tile(Index count, Index columns, Index stride, const T* x, c
         simd::row<Arch, T>(columns, [&](Index i, auto n) LAMINA_INLINE_LAMBDA { simd::store_count(y + i, identity, n); });
         return;
     }
-    for (; row + block < count; ++blocks) {
+    while (row + block < count) {
         take_block(block);
         int level = 0;
         for (; blocks >> level & 1u; ++level) merge(level_of(level), acc);
         simd::for_each_vec<Arch>(columns, [](V v) LAMINA_INLINE_LAMBDA { return v; }, level_of(level), acc);
+        ++blocks;
     }
     take_block(count - row);
     for (int level = 0; blocks >> level; ++level)

@@ -164,7 +164,7 @@ auto nll(const Tensor<T, R>& input, const std::type_identity_t<Tensor<std::int64
     for (Index r = 0; r < rows; ++r) to[r] = t.ignored(r) ? T(0) : -t.hard(r) * x.data()[place(t, r)];
     const auto record = [&](auto& y) {
         if (auto* tape = autograd::recording(input))
-            tape->record("nll", y, [g, kept, scale, place, rows, link = input.grad_link()](const T* dy) {
+            tape->record("nll", y, [kept, scale, place, rows, link = input.grad_link()](const T* dy) {
                 T* const dx = autograd::grad_ptr<T>(link);
                 if (!dx) return;
                 const auto kept_target = kept.get();

@@ -26,7 +26,8 @@ template <Real T, int R>
     requires(R > 0)
 Tensor<T, R> linear(const Tensor<T, R>& x, const Tensor<T, 2>& weight, const Optional<T, 1>& bias = {}) {
     detail::check_linear(x, weight.shape(), bias);
-    const auto input = contiguous(x), w = contiguous(weight);
+    const auto input = contiguous(x);
+    const auto w = contiguous(weight);
     const auto b = bias ? contiguous(*bias) : Tensor<T, 1>();
     const Index in = w.dim(1), out = w.dim(0), rows = x.shape().product(0, R - 1);
     Shape<R> shape = x.shape();

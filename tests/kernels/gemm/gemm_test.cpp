@@ -48,9 +48,10 @@ TEST_CASE_TEMPLATE("gemm: every layout, sizes around the edges of tiles, every i
 }
 
 TEST_CASE_TEMPLATE("gemm: several passes over k and blocks of columns", T, float, double) {
-    for (const auto& [m, n, k] :
+    for (const GemmShape& shape :
          {GemmShape{150, 70, 700}, GemmShape{113, 33, 1500}, GemmShape{30, 100, 701}, GemmShape{120, 600, 1300},
           GemmShape{16, 96, 1024}, GemmShape{130, 128, 1024}, GemmShape{200, 3, 50}, GemmShape{3, 200, 2600}}) {
+        const Index m = shape.m, n = shape.n, k = shape.k;
         CAPTURE(m);
         CAPTURE(n);
         CAPTURE(k);
@@ -78,8 +79,9 @@ TEST_CASE("gemm: empty extents write nothing, k = 0 gives zeros and the epilogue
 }
 
 TEST_CASE_TEMPLATE("gemm: epilogues see rows, columns and the finished sum", Arch, LAMINA_TEST_ARCHS) {
-    for (const auto& [m, n, k] : {GemmShape{1, 45, 20}, GemmShape{45, 1, 20}, GemmShape{29, 45, 700},
-                                  GemmShape{130, 77, 1400}, GemmShape{7, 7, 7}}) {
+    for (const GemmShape& shape : {GemmShape{1, 45, 20}, GemmShape{45, 1, 20}, GemmShape{29, 45, 700},
+                                   GemmShape{130, 77, 1400}, GemmShape{7, 7, 7}}) {
+        const Index m = shape.m, n = shape.n, k = shape.k;
         const Operand<float> a(m, k, Layout::rows, 0), b(k, n, Layout::rows, 1), residual(m, n, Layout::rows, 2);
         std::vector<float> columns, rows;
         for (Index j = 0; j < n; ++j) columns.push_back(float(j));
@@ -120,8 +122,8 @@ TEST_CASE("gemm: infinities and NaN stay in their row and column") {
 }
 
 TEST_CASE("gemm: 1, 2 and 3 threads give the same bits") {
-    for (const auto& [m, n, k] : {GemmShape{1, 3000, 500}, GemmShape{3000, 1, 500}, GemmShape{100, 700, 400},
-                                  GemmShape{700, 100, 1500}, GemmShape{131, 333, 1301}, GemmShape{1, 500, 3001}})
+    for (const GemmShape& shape : {GemmShape{1, 3000, 500}, GemmShape{3000, 1, 500}, GemmShape{100, 700, 400},
+                                   GemmShape{700, 100, 1500}, GemmShape{131, 333, 1301}, GemmShape{1, 500, 3001}})
         for (const Layout lb : test::layouts) {
             const Operand<float> a(m, k, Layout::rows, 0), b(k, n, lb, 1);
             Result<float> c[] = {{m, n}, {m, n}, {m, n}};
