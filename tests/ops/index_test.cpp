@@ -45,7 +45,7 @@ TEST_CASE("index_select, index_add: places, repeats, errors, gradients") {
     CHECK(gradcheck([=](const auto& t, const auto& s) { return index_add(t, 1, at, s); }, x, strided(4, 3, 2)) < 1e-7);
     CHECK(value_error([&] { index_select(x, 1, I1{{0, 3}}); }) ==
           "index_select: index 3 at position [1] must lie in [0, 3)");
-    CHECK(value_error([&] { index_select(x, 1, I1{{-1}}); }) ==
+    CHECK(value_error([&] { index_select(x, 1, I1{-1}); }) ==
           "index_select: index -1 at position [0] must lie in [0, 3)");
     CHECK(value_error([&] { index_add(x, 0, I1{{4, 0, 0}}, ones<double>(Shape{3, 3, 2})); }) ==
           "index_add: index 4 at position [0] must lie in [0, 4)");
@@ -119,7 +119,7 @@ TEST_CASE("embedding, one_hot: rows, padding, errors, gradients") {
     CHECK(value_error([&] { embedding(I2{{0, 5}}, w); }) == "embedding: index 5 at position [0, 1] must lie in [0, 5)");
     CHECK(value_error([&] { embedding(at, w, 5); }) == "embedding: padding_idx must be less than 5 but is 5");
     CHECK(value_error([&] { one_hot(at, 4); }) == "one_hot: index 4 at position [0, 0] must lie in [0, 4)");
-    CHECK(value_error([&] { one_hot(I1{{-1}}, 4); }) == "one_hot: index -1 at position [0] must lie in [0, 4)");
+    CHECK(value_error([&] { one_hot(I1{-1}, 4); }) == "one_hot: index -1 at position [0] must lie in [0, 4)");
     CHECK(value_error([&] { one_hot(zeros<std::int64_t>(Shape{0})); }) ==
           "one_hot: the number of classes must be given for no indices");
     CHECK(value_error([&] { one_hot(at, -2); }) == "one_hot: the number of classes must not be negative but is -2");

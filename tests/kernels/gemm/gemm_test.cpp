@@ -125,6 +125,7 @@ TEST_CASE("gemm: 1, 2 and 3 threads give the same bits") {
     for (const GemmShape& shape : {GemmShape{1, 3000, 500}, GemmShape{3000, 1, 500}, GemmShape{100, 700, 400},
                                    GemmShape{700, 100, 1500}, GemmShape{131, 333, 1301}, GemmShape{1, 500, 3001}})
         for (const Layout lb : test::layouts) {
+            const Index m = shape.m, n = shape.n, k = shape.k;
             const Operand<float> a(m, k, Layout::rows, 0), b(k, n, lb, 1);
             Result<float> c[] = {{m, n}, {m, n}, {m, n}};
             const int before = parallel::num_threads();
