@@ -3,9 +3,11 @@
 // sizes alone, never on threads or vector width, and errors grow with the logarithm of the count.
 #include <lamina/parallel/for.hpp>
 #include <lamina/parallel/scratch.hpp>
+#include <lamina/simd/permute.hpp>
 #include <lamina/simd/reduce.hpp>
 #include <lamina/simd/row.hpp>
 
+#include <bit>
 #include <limits>
 
 namespace lamina::inline LAMINA_ABI::kernels {
@@ -77,9 +79,10 @@ inline constexpr int tree_levels = 40;
 inline constexpr int reduce_slot = 12;  ///< scratch of partial results
 inline constexpr int column_slot = 13;  ///< scratch of column trees
 
-/// Combines term(i, count or FullTag) over [0, n), n at most tree_chunk or so. Lanes past a count are ignored.
+/// Combines term(i, count or FullTag) over [0, n), n at most tree_chunk or so, down to one vector of lanes. Lanes past a
+/// count are ignored.
 template <class Op, class Arch, class T, class Term>
-LAMINA_INLINE T tree_reduce(Index n, Term&& term) {
+LAMINA_INLINE simd::Vec<T, Arch> tree_lanes_reduce(Index n, Term&& term) {
     using V = simd::Vec<T, Arch>;
     constexpr int lanes = tree_lanes<T>, width = V::width, K = lanes / width;
     const V identity = Op::template identity<T>;
@@ -115,8 +118,42 @@ LAMINA_INLINE T tree_reduce(Index n, Term&& term) {
         constexpr int half = K >> (fold + 1);
         simd::unroll<half>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = Op::combine(acc[k], acc[k + half]); });
     });
-    return simd::reduce(acc[0], [](auto a, auto b) LAMINA_INLINE_LAMBDA { return Op::combine(a, b); });
+    return acc[0];
 }
+/// The same down to one number, by halving the lanes.
+template <class Op, class Arch, class T, class Term>
+LAMINA_INLINE T tree_reduce(Index n, Term&& term) {
+    return simd::reduce(tree_lanes_reduce<Op, Arch, T>(n, term),
+                        [](auto a, auto b) LAMINA_INLINE_LAMBDA { return Op::combine(a, b); });
+}
+
+/// As many rows as lanes, each of n <= tree_lanes elements, at once: a transposition turns the halving of lanes into
+/// whole vectors, in the same order.
+template <class Op, class Arch, class T, class Map>
+LAMINA_INLINE void reduce_short_rows(Index n, const T* x, const T* shift, T* y, const Map& map) {
+    using V = simd::Vec<T, Arch>;
+    constexpr int W = V::width;
+    V rows[W];
+    for (int r = 0; r < W; ++r) {
+        const T* from = x + r * n;
+        const V s = shift ? shift[r] : T(0), identity = Op::template identity<T>;
+        if (n == W) rows[r] = Op::combine(identity, map(simd::load<Arch>(from), s));
+        else if (n < W)
+            rows[r] = Op::combine(identity, select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), s),
+                                                   identity));
+        else
+            rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                return map(simd::load_count<Arch>(from + i, count), s);
+            });
+    }
+    simd::transpose(rows);
+    simd::unroll<(W > 1 ? std::bit_width(unsigned(W)) - 1 : 0)>([&](auto fold) LAMINA_INLINE_LAMBDA {
+        constexpr int half = W >> (fold + 1);
+        simd::unroll<half>([&](auto k) LAMINA_INLINE_LAMBDA { rows[k] = Op::combine(rows[k], rows[k + half]); });
+    });
+    simd::store(y, rows[0]);
+}
+
 
 /// One row of n elements.
 template <class Op, class Arch, class T, class Map>
@@ -131,8 +168,13 @@ T reduce_row(Index n, const T* x, T shift, const Map& map) {
 template <class Op, class Arch, class T, class Map>
 void reduce_rows(Index rows, Index n, const T* x, const T* shift, T* y, const Map& map) {
     if (n <= tree_chunk) {
-        parallel::for_range(rows, parallel::grain_for(n), [&](Index begin, Index end) {
-            for (Index r = begin; r < end; ++r)
+        constexpr Index width = simd::Vec<T, Arch>::width;
+        parallel::for_range(rows, (parallel::grain_for(n) + width - 1) / width * width, [&](Index begin, Index end) {
+            Index r = begin;
+            if (n <= tree_lanes<T>)
+                for (; r + width <= end; r += width)
+                    reduce_short_rows<Op, Arch>(n, x + r * n, shift ? shift + r : nullptr, y + r, map);
+            for (; r < end; ++r)
                 y[r] = reduce_row<Op, Arch>(n, x + r * n, shift ? shift[r] : T(0), map);
         });
         return;

@@ -126,7 +126,7 @@ void softmax_forward(const ReduceGeometry& g, const T* x, T* y) {
             T *out = y + r * n, *held = stream ? parallel::scratch<T>(n, detail::softmax_slot) : out;
             const V m = detail::row_max<Arch>(n, in);
             const T sum = detail::tree_reduce<Sum, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                simd::prefetch(next + i);
+                simd::prefetch_l2(next + i);
                 const V e = exp(simd::load_count<Arch>(in + i, count) - m);
                 simd::store_count(held + i, e, count);
                 return e;
@@ -168,7 +168,7 @@ void log_softmax_forward(const ReduceGeometry& g, const T* x, T* y) {
             const T *in = x + r * n, *next = r + 1 < rows ? in + n : in;
             const V m = detail::row_max<Arch>(n, in);
             const V sum = detail::tree_reduce<Sum, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                simd::prefetch(next + i);
+                simd::prefetch_l2(next + i);
                 return exp(simd::load_count<Arch>(in + i, count) - m);
             });
             const V log_sum = log(sum);

@@ -134,6 +134,8 @@ LAMINA_INLINE void stream_fence() {
 
 /// Asks for the line of `p`, to be read; any address is harmless.
 LAMINA_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
+/// The same into the second-level cache: for data needed only after the first level was used for something else.
+LAMINA_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 /// Asks for the line of `p`, to be written.
 LAMINA_INLINE void prefetch_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
