@@ -38,6 +38,23 @@ TEST_CASE("memory: large blocks come back, small ones do not stay, and the books
     CHECK(memory::stats().peak >= before.live + (4 << 20));
 }
 
+TEST_CASE("memory: sizes of the past make room for the one in use, and no more than twice the peak is held") {
+    if (!memory::recycling) return;
+    memory::trim();
+    for (int i = 1; i <= 12; ++i) empty<float>(Shape{Index(i) << 20});  // freed one by one: 4 to 48 MB
+    const Index peak = memory::stats().peak;
+    for (int i = 0; i < 3; ++i) {
+        const void* first = empty<float>(Shape{Index(12) << 20}).data();
+        CHECK(empty<float>(Shape{Index(12) << 20}).data() == first);
+    }
+    for (int i = 1; i <= 40; ++i) {
+        empty<float>(Shape{(Index(i) << 16) + 1});
+        const auto now = memory::stats();
+        CHECK(now.live + now.cached <= 2 * peak);
+    }
+    memory::trim();
+}
+
 TEST_CASE("memory: a block that the system refuses is an error with its size") {
     if (sizeof(void*) < 8) return;
     CHECK_THROWS_AS(empty<float>(Shape{Index(1) << 58}), Error);

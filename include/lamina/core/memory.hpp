@@ -81,18 +81,22 @@ public:
         return block ? block : fresh(size);
     }
 
-    /// Keeps a large block as long as no more is kept than was ever live at once.
+    /// Keeps a large block for reuse. Live and kept bytes together stay within twice the most ever live: beyond that,
+    /// kept blocks of other sizes go first, so that a loop gets back the sizes it steadily uses.
     void deallocate(void* data, std::size_t size) {
+        const bool keep = recycling && size >= smallest_recycled;
+        Block* surplus = nullptr;
         lock_.lock();
         stats_.live -= Index(size);
-        const bool keep = recycling && size >= smallest_recycled && stats_.cached + Index(size) <= stats_.peak;
         if (keep) {
-            Block*& head = buckets_[bucket_of(size)];
-            head = new (data) Block{head};
+            const std::size_t bucket = bucket_of(size);
+            buckets_[bucket] = new (data) Block{buckets_[bucket], size};
             stats_.cached += Index(size);
+            surplus = take_surplus(bucket);
         }
         lock_.unlock();
         if (!keep) std::free(data);
+        while (surplus) std::free(std::exchange(surplus, surplus->next));
     }
 
     void trim() {
@@ -113,7 +117,27 @@ public:
 private:
     struct Block {
         Block* next;
+        std::size_t size;
     };
+    static constexpr std::size_t bucket_count = 4 * 63;
+
+    /// Unlinks kept blocks while too many bytes are held: from the other buckets in turn, at last from `spared`.
+    Block* take_surplus(std::size_t spared) {
+        Block* out = nullptr;
+        const auto take_from = [&](std::size_t bucket) {
+            while (buckets_[bucket] && stats_.live + stats_.cached > 2 * stats_.peak) {
+                Block* const block = std::exchange(buckets_[bucket], buckets_[bucket]->next);
+                stats_.cached -= Index(block->size);
+                block->next = std::exchange(out, block);
+            }
+        };
+        for (std::size_t i = 0; i < bucket_count && stats_.live + stats_.cached > 2 * stats_.peak; ++i) {
+            if (next_victim_ != spared) take_from(next_victim_);
+            next_victim_ = (next_victim_ + 1) % bucket_count;
+        }
+        take_from(spared);
+        return out;
+    }
 
     void* fresh(std::size_t size) {
         const std::size_t align = size >= huge_page ? huge_page : alignment;
@@ -136,7 +160,8 @@ private:
 
     SpinLock lock_;
     Stats stats_;
-    Block* buckets_[4 * 63]{};
+    Block* buckets_[bucket_count]{};
+    std::size_t next_victim_ = 0;
 };
 
 }  // namespace detail
