@@ -1,6 +1,7 @@
 #include <lamina/autograd/gradcheck.hpp>
 #include <lamina/ops/activation.hpp>
 #include <lamina/ops/unary.hpp>
+#include <tests/support/archs.hpp>
 #include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
@@ -147,9 +148,42 @@ TEST_CASE("activations: infinities and NaN") {
     check(sigmoid(x), {0, 0, 1, 1, nan});
     check(tanh(x), {-1, -1, 1, 1, nan});
     check(clamp(x, -1, 2), {-1, -1, 2, 2, nan});
+    check(silu(x), {0, 0, 200, inf, nan});
+    check(quick_gelu(x), {0, 0, 200, inf, nan});
+    check(gelu(x, GeluForm::tanh), {0, 0, 200, inf, nan});
     check(mish(Tensor<float, 1>{-200, 200, inf, nan}), {-200 * 0.0f, 200, inf, nan});
     CHECK(clamp(Tensor<float, 1>{0.5f}, 2, 1).item() == 1);
     CHECK(sinh(Tensor<float, 1>{89}).item() == doctest::Approx(std::sinh(89.0)));
+}
+
+TEST_CASE_TEMPLATE("gelu, silu: every ISA is accurate, value and slope, at every length", Arch, LAMINA_TEST_ARCHS) {
+    const auto worst = [](auto f, auto exact) {
+        double error = 0;
+        for (Index n : {1, 3, 15, 16, 17, 20000}) {
+            auto x = empty<float>(Shape{n}), y = empty<float>(Shape{n}), dx = empty<float>(Shape{n});
+            for (Index i = 0; i < n; ++i) x.mutable_data()[i] = float(-12 + 24 * double(i) / double(n));
+            kernels::map_forward<Arch>(f, n, y.mutable_data(), x.data());
+            const auto dy = ones<float>(Shape{n});
+            kernels::PointwiseRow row{.count = n,
+                                      .in = {x.data(), dy.data()},
+                                      .step = {1, 1},
+                                      .out = {dx.mutable_data()},
+                                      .accumulate = {},
+                                      .stream = false};
+            kernels::map_gradient_row<Arch, float, decltype(f), 1, 1>(&f, row);
+            for (Index i = 0; i < n; ++i) {
+                const double v = double(x(i)), h = 1e-4;
+                error = std::max(error, std::abs(exact(v) - double(y(i))) / std::max(1.0, std::abs(v)));
+                error = std::max(error, std::abs((exact(v + h) - exact(v - h)) / (2 * h) - double(dx(i))));
+            }
+        }
+        return error;
+    };
+    CHECK(worst(kernels::Gelu{}, [](double v) { return 0.5 * v * std::erfc(-v / std::sqrt(2.0)); }) < 3e-7);
+    CHECK(worst(kernels::Silu{}, [](double v) { return v / (1 + std::exp(-v)); }) < 3e-7);
+    CHECK(worst(kernels::GeluTanh{}, [](double v) {
+              return 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979) * (v + 0.044715 * v * v * v)));
+          }) < 5e-7);
 }
 
 TEST_CASE("prelu: a slope per channel, with its gradient") {

@@ -1,6 +1,7 @@
 #pragma once
 // Activation functions as functors over lanes: what `map`, GEMM epilogues and fused layers are made of. Each works on
 // Vec and on dual numbers of lanes, which derive its gradient; comparisons are written so that NaN comes through.
+#include <lamina/kernels/gelu_table.hpp>
 #include <lamina/simd/math.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
@@ -10,6 +11,15 @@ template <class V>
 LAMINA_INLINE V softplus_of(V z) {
     using C = simd::lanes_of_t<V>;
     return select(z > C(0), z, C(0)) + log1p(exp(select(z > C(0), -z, z)));
+}
+
+/// x sigmoid(z), with one exponential and one division; 0 where sigmoid(z) is next to nothing, since e^-z must stay
+/// finite for the derivative to be a number.
+template <class V>
+LAMINA_INLINE V times_sigmoid(V x, V z) {
+    using C = simd::lanes_of_t<V>;
+    const C lowest(sizeof(typename C::value_type) == 4 ? -80 : -700);
+    return select(z < lowest, C(0), x / (C(1) + exp(-max(lowest, z))));
 }
 
 /// x.
@@ -100,8 +110,13 @@ struct Gelu {
     template <class V>
     LAMINA_INLINE V operator()(V x) const {
         using C = simd::lanes_of_t<V>;
-        const V half = C(0.5) * x;
-        return fma(half, erf(x * C(0.70710678118654752440)), half);
+        if constexpr (has_gelu_table<C>) {
+            if constexpr (std::is_same_v<V, C>) return gelu_by_table(x);
+            else return V::chain(gelu_by_table(x.value), gelu_slope_by_table(x.value), x);
+        } else {
+            const V half = C(0.5) * x;
+            return fma(half, erf(x * C(0.70710678118654752440)), half);
+        }
     }
 };
 
@@ -112,7 +127,7 @@ struct GeluTanh {
     LAMINA_INLINE V operator()(V x) const {
         using C = simd::lanes_of_t<V>;
         const C linear(1.59576912160573071176), cubic(0.07135481627260025169);
-        return x * sigmoid(x * fma(x * x, cubic, linear));
+        return times_sigmoid(x, x * fma(x * x, cubic, linear));
     }
 };
 
@@ -122,14 +137,14 @@ struct QuickGelu {
     template <class V>
     LAMINA_INLINE V operator()(V x) const {
         using C = simd::lanes_of_t<V>;
-        return x * sigmoid(C(1.702) * x);
+        return times_sigmoid(x, C(1.702) * x);
     }
 };
 
 /// x * sigmoid(x), also called swish.
 struct Silu {
     static constexpr const char* name = "silu";
-    LAMINA_INLINE auto operator()(auto x) const { return x * sigmoid(x); }
+    LAMINA_INLINE auto operator()(auto x) const { return times_sigmoid(x, x); }
 };
 
 /// x * tanh(log(1 + e^x)) (Misra, Mish, 2019).
