@@ -158,8 +158,4 @@ TEST_CASE("init: bounds and variances of the schemes, zero by default") {
     CHECK(nn::init::fans(Shape{6, 4, 3, 5}).out == 90);
     CHECK(test::message_of<ShapeError>([] { nn::init::fans(Shape{4}); }) ==
           "init: fans need a weight of at least two dimensions but it has shape [4]");
-    CHECK(test::message_of<ValueError>([&] { nn::init::uniform(layer.weight, rng, 1, 0); }) ==
-          "init: uniform needs lo <= hi but they are 1 and 0");
-    CHECK(test::message_of<ValueError>([&] { nn::init::normal(layer.weight, rng, 0, -1); }) ==
-          "init: the standard deviation must not be negative but is -1");
 }

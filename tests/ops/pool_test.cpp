@@ -1,6 +1,7 @@
 #include <lamina/autograd/gradcheck.hpp>
 #include <lamina/ops/permute.hpp>
 #include <lamina/ops/pool.hpp>
+#include <tests/support/archs.hpp>
 #include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
@@ -54,6 +55,36 @@ TEST_CASE("max_pool2d: NaN wins, the first of equals gets the gradient") {
     autograd::Tape tape;
     tape.backward(max_pool2d(leaf, {.kernel = 2}));
     CHECK(test::bitwise_equal(autograd::grad(leaf), Tensor<double, 4>{{{{1, 0}, {0, 0}}}}));
+}
+
+TEST_CASE_TEMPLATE("max_pool_2x2: every ISA agrees with the general windows, forward and backward", Arch, LAMINA_TEST_ARCHS) {
+    for (Index width : {2, 3, 4, 7, 8, 14, 15, 31, 32, 33, 34, 63, 66, 67})
+        for (Index height : {2, 5}) {
+            auto x = test::wave<float>(Shape{2, 1, height, width});
+            x.mutable_at(0, 0, 1, 1) = NAN;
+            x.mutable_at(1, 0, 0, 0) = x.mutable_at(1, 0, 0, 1) = 2;
+            const Index out_h = height / 2, out_w = width / 2;
+            auto expected = empty<float>(Shape{2, 1, out_h, out_w}), y = full_like(expected, -7.f);
+            const auto dy = test::wave<float>(expected.shape(), 3);
+            auto gradient = full_like(x, 0.5f), dx = gradient.clone(), fresh = full_like(x, -7.f);
+            test::for_each_index(expected.shape(), [&](std::array<Index, 4> at) {
+                const Index n = at[0], r = 2 * at[2], c = 2 * at[3];
+                Index best_r = r, best_c = c;
+                for (Index i = 0; i < 4; ++i) {
+                    const float v = x(n, 0, r + i / 2, c + i % 2), best = x(n, 0, best_r, best_c);
+                    if (v > best || (std::isnan(v) && !std::isnan(best))) best_r = r + i / 2, best_c = c + i % 2;
+                }
+                expected.mutable_at(n, 0, at[2], at[3]) = x(n, 0, best_r, best_c);
+                gradient.mutable_at(n, 0, best_r, best_c) += dy(n, 0, at[2], at[3]);
+            });
+            kernels::max_pool_2x2_forward<Arch>(2, height, width, x.data(), y.mutable_data());
+            CHECK(test::max_error(y, expected) == 0);
+            kernels::max_pool_2x2_grad_input<Arch>(2, height, width, x.data(), dy.data(), dx.mutable_data(), true);
+            CHECK(test::max_error(dx, gradient) == 0);
+            kernels::max_pool_2x2_grad_input<Arch>(2, height, width, x.data(), dy.data(), fresh.mutable_data(), false);
+            for (Index i = 0; i < dx.numel(); ++i) gradient.mutable_data()[i] -= 0.5f;
+            CHECK(test::max_error(fresh, gradient) < 1e-6);
+        }
 }
 
 TEST_CASE("pooling: gradients match finite differences, also of strided input") {

@@ -1,8 +1,7 @@
 #pragma once
 // Maximum and average over windows of a plane, forward and backward. Windows are clipped to the plane once, so the
 // inner loops know neither padding nor ragged ends.
-#include <lamina/parallel/for.hpp>
-#include <lamina/simd/row.hpp>
+#include <lamina/kernels/pool_2x2.hpp>
 
 #include <cstring>
 
@@ -12,6 +11,13 @@ namespace lamina::inline LAMINA_ABI::kernels {
 struct PoolGeometry {
     Index planes, in_h, in_w, out_h, out_w;
     Index kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+
+    Index in_numel() const { return planes * in_h * in_w; }
+    /// Are windows 2x2, side by side and whole?
+    bool two_by_two() const {
+        return kernel_h == 2 && kernel_w == 2 && stride_h == 2 && stride_w == 2 && pad_h == 0 && pad_w == 0 &&
+               dilation_h == 1 && dilation_w == 1 && out_h * 2 <= in_h && out_w * 2 <= in_w;
+    }
 };
 
 /// y [planes, out_h, out_w] = largest element of each window; NaN counts as larger than all. `indices`, unless null,
@@ -19,9 +25,9 @@ struct PoolGeometry {
 template <class Arch = simd::native, class T>
 void max_pool2d_forward(const PoolGeometry& g, const T* x, T* y, std::int64_t* indices);
 
-/// dx += dy at the first largest element of each window, which is found again in `x`.
-template <class T>
-void max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* dy, T* dx);
+/// dx (+)= dy at the first largest element of each window, which is found again in `x`.
+template <class Arch = simd::native, class T>
+void max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* dy, T* dx, bool accumulate);
 
 /// What the sum of a window is divided by.
 struct AverageDivisor {
@@ -84,40 +90,14 @@ void for_each_adaptive_window(const PoolGeometry& g, F&& f) {
         [&](Index ox) { return adaptive_taps(ox, g.out_w, g.in_w); }, f);
 }
 
-/// True when `value` replaces `best` as the first largest.
-template <class T>
-LAMINA_INLINE bool beats(T value, T best) {
-    return value > best || (value != value && best == best);
-}
 /// Position in the plane of a window's first largest element.
 template <class T>
 LAMINA_INLINE Index argmax(const T* x, Index width, Taps rows, Taps columns) {
     Index best = rows.first * width + columns.first;
     for (Index y = rows.first; y < rows.end; y += rows.step)
         for (Index c = columns.first; c < columns.end; c += columns.step)
-            if (beats(x[y * width + c], x[best])) best = y * width + c;
+            if (const T v = x[y * width + c]; v > x[best] || (v != v && x[best] == x[best])) best = y * width + c;
     return best;
-}
-
-/// The larger of two, NaN if either is: the form compilers turn into lanes.
-template <class T>
-LAMINA_INLINE T larger_or_nan(T a, T b) {
-    return a > b || a != a ? a : b;
-}
-
-/// Windows of 2x2 at stride 2 without padding, the commonest: two rows in, one out.
-template <class T>
-void max_pool2x2(const PoolGeometry& g, const T* x, T* y) {
-    parallel::for_range(g.planes * g.out_h, parallel::grain_for(g.out_w * 4), [&](Index begin, Index end) {
-        for (Index row = begin; row < end; ++row) {
-            const T* top = x + (row / g.out_h * g.in_h + row % g.out_h * 2) * g.in_w;
-            const T* bottom = top + g.in_w;
-            T* out = y + row * g.out_w;
-            for (Index c = 0; c < g.out_w; ++c)
-                out[c] = larger_or_nan(larger_or_nan(top[2 * c], top[2 * c + 1]),
-                                       larger_or_nan(bottom[2 * c], bottom[2 * c + 1]));
-        }
-    });
 }
 
 inline Index divisor_of(const PoolGeometry& g, AverageDivisor d, Taps rows, Taps columns, Index oy, Index ox) {
@@ -147,10 +127,7 @@ LAMINA_INLINE void add_to_window(T* dx, Index width, Taps rows, Taps columns, T 
 
 template <class Arch, class T>
 void max_pool2d_forward(const PoolGeometry& g, const T* x, T* y, std::int64_t* indices) {
-    const bool two_by_two = g.kernel_h == 2 && g.kernel_w == 2 && g.stride_h == 2 && g.stride_w == 2 && g.pad_h == 0 &&
-                            g.pad_w == 0 && g.dilation_h == 1 && g.dilation_w == 1 && g.out_h * 2 <= g.in_h &&
-                            g.out_w * 2 <= g.in_w;
-    if (two_by_two && !indices) return detail::max_pool2x2(g, x, y);
+    if (g.two_by_two() && !indices) return max_pool_2x2_forward<Arch>(g.planes, g.in_h, g.in_w, x, y);
     detail::for_each_window(g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index, Index) {
         const T* image = x + plane * g.in_h * g.in_w;
         const Index best = detail::argmax(image, g.in_w, rows, columns);
@@ -159,8 +136,10 @@ void max_pool2d_forward(const PoolGeometry& g, const T* x, T* y, std::int64_t* i
     });
 }
 
-template <class T>
-void max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* dy, T* dx) {
+template <class Arch, class T>
+void max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* dy, T* dx, bool accumulate) {
+    if (g.two_by_two()) return max_pool_2x2_grad_input<Arch>(g.planes, g.in_h, g.in_w, x, dy, dx, accumulate);
+    if (!accumulate) std::memset(static_cast<void*>(dx), 0, std::size_t(g.in_numel()) * sizeof(T));
     detail::for_each_window(g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index, Index) {
         const Index base = plane * g.in_h * g.in_w;
         dx[base + detail::argmax(x + base, g.in_w, rows, columns)] += dy[out];

@@ -1,9 +1,7 @@
 #pragma once
 // How parameters begin: the schemes of torch.nn.init, and the default of each layer for a whole model at once.
-#include <lamina/kernels/random.hpp>
-#include <lamina/kernels/random_normal.hpp>
 #include <lamina/nn/module.hpp>
-#include <lamina/random/rng.hpp>
+#include <lamina/ops/random.hpp>
 
 #include <cmath>
 
@@ -27,46 +25,31 @@ struct KaimingOptions {
     bool fan_out = false;              ///< count outputs instead of inputs
 };
 
-template <Element T, int R>
-void constant(Tensor<T, R>& x, std::type_identity_t<T> value) {
-    x.fill(value);
-}
-/// Uniform in [lo, hi).
-template <Real T, int R>
-void uniform(Tensor<T, R>& x, random::Rng& rng, double lo = 0, double hi = 1) {
-    require<ValueError>(lo <= hi, "init: uniform needs lo <= hi but they are ", lo, " and ", hi);
-    kernels::fill_uniform(rng.next_stream(), x.mutable_data(), x.numel(), T(lo), T(hi));
-}
-template <Real T, int R>
-void normal(Tensor<T, R>& x, random::Rng& rng, double mean = 0, double std = 1) {
-    require<ValueError>(std >= 0, "init: the standard deviation must not be negative but is ", std);
-    kernels::fill_normal(rng.next_stream(), x.mutable_data(), x.numel(), T(mean), T(std));
-}
 /// U(±gain sqrt(3 / fan)) (He et al. 2015).
 template <Real T, int R>
 void kaiming_uniform(Tensor<T, R>& x, random::Rng& rng, const KaimingOptions& o = {}) {
     const auto [in, out] = fans(x.shape());
     const double bound = o.gain * std::sqrt(3.0 / double(o.fan_out ? out : in));
-    init::uniform(x, rng, -bound, bound);
+    uniform_(x, rng, -bound, bound);
 }
 /// N(0, gain² / fan).
 template <Real T, int R>
 void kaiming_normal(Tensor<T, R>& x, random::Rng& rng, const KaimingOptions& o = {}) {
     const auto [in, out] = fans(x.shape());
-    init::normal(x, rng, 0, o.gain / std::sqrt(double(o.fan_out ? out : in)));
+    normal_(x, rng, 0, o.gain / std::sqrt(double(o.fan_out ? out : in)));
 }
 /// U(±gain sqrt(6 / (fan_in + fan_out))) (Glorot and Bengio 2010).
 template <Real T, int R>
 void xavier_uniform(Tensor<T, R>& x, random::Rng& rng, double gain = 1) {
     const auto [in, out] = fans(x.shape());
     const double bound = gain * std::sqrt(6.0 / double(in + out));
-    init::uniform(x, rng, -bound, bound);
+    uniform_(x, rng, -bound, bound);
 }
 /// N(0, gain² 2 / (fan_in + fan_out)).
 template <Real T, int R>
 void xavier_normal(Tensor<T, R>& x, random::Rng& rng, double gain = 1) {
     const auto [in, out] = fans(x.shape());
-    init::normal(x, rng, 0, gain * std::sqrt(2.0 / double(in + out)));
+    normal_(x, rng, 0, gain * std::sqrt(2.0 / double(in + out)));
 }
 
 /// torch's default for a linear or convolution layer: weight and bias uniform in ±1/sqrt(fan_in).
@@ -74,8 +57,8 @@ template <Real T, int R, class Bias>
 void fan_in_uniform(Parameter<T, R>& weight, Bias& bias, random::Rng& rng) {
     const Index in = fans(weight.shape()).in;
     const double bound = in > 0 ? 1 / std::sqrt(double(in)) : 0;
-    init::uniform(weight, rng, -bound, bound);
-    if (bias) init::uniform(*bias, rng, -bound, bound);
+    uniform_(weight, rng, -bound, bound);
+    if (bias) uniform_(*bias, rng, -bound, bound);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::nn::init

@@ -64,7 +64,8 @@ Tensor<T, 4> max_pool2d(const Tensor<T, 4>& x, const kernels::PoolGeometry& g, s
     kernels::max_pool2d_forward(g, input.data(), y.mutable_data(), indices);
     if (auto* tape = autograd::recording(x))
         tape->record("max_pool2d", y, [g, x = autograd::saved(input)](const T* dy) {
-            kernels::max_pool2d_grad_input(g, x.data(), dy, autograd::grad_ptr(x));
+            if (const auto dx = autograd::grad_target(x))
+                kernels::max_pool2d_grad_input(g, x.data(), dy, dx.data, dx.accumulate);
         });
     return y;
 }

@@ -47,7 +47,7 @@ public:
     }
     /// Forgets all gradients.
     void zero_grad() {
-        for_each_member([](Group&, Member& m) { m.parameter.tensor.grad_link()->gradient = Ref<Storage>(); });
+        for_each_member([](Group&, Member& m) { m.parameter.tensor.grad_link()->gradient.reset(); });
     }
 
     Index group_count() const { return Index(groups_.size()); }

@@ -44,13 +44,16 @@ public:
         std::fputs(("\r" + line(done, metrics, columns()) + "\033[K").c_str(), stderr);
         std::fflush(stderr);
     }
-    /// Ends the line; called by the destructor too.
+    /// Ends the line and stops the clock; called by the destructor too.
     void finish() {
+        if (!finished_) end_ = Clock::now();
+        finished_ = true;
         if (drawn_) std::fputc('\n', stderr);
         drawn_ = false;
     }
 
-    double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+    /// From the beginning to now, or to finish().
+    double seconds() const { return std::chrono::duration<double>((finished_ ? end_ : Clock::now()) - begin_).count(); }
     /// Items per second so far.
     double rate() const { return double(done_) / (seconds() > 0 ? seconds() : 1e-9); }
 
@@ -94,8 +97,8 @@ private:
 
     std::string label_, unit_;
     Index total_, done_ = 0;
-    Clock::time_point begin_, last_drawn_{};
-    bool visible_, drawn_ = false;
+    Clock::time_point begin_, end_{}, last_drawn_{};
+    bool visible_, drawn_ = false, finished_ = false;
 };
 
 }  // namespace lamina::inline LAMINA_ABI::train

@@ -1,0 +1,102 @@
+#pragma once
+// The convolution layer. While nothing records, a batch normalisation behind it is folded into its weights and an
+// activation runs in its epilogue.
+#include <lamina/nn/activation.hpp>
+#include <lamina/nn/batch_norm.hpp>
+#include <lamina/nn/init.hpp>
+#include <lamina/nn/prepared.hpp>
+#include <lamina/ops/conv.hpp>
+
+namespace lamina::inline LAMINA_ABI::nn {
+
+/// Options of Conv2d.
+struct Conv2dConfig {
+    Size2 kernel, stride = 1, padding = 0, dilation = 1;
+    Index groups = 1;
+    bool bias = true;
+};
+
+/// Learned 2-D convolution of [N, in, H, W]; parameter names and initial distribution are torch.nn.Conv2d's.
+template <Real T = float>
+struct Conv2d {
+    static constexpr std::string_view kind = "Conv2d";
+    Conv2dOptions options;
+    Parameter<T, 4> weight;  ///< [out, in / groups, kernel height, kernel width]
+    std::optional<Parameter<T, 1>> bias;
+
+    /// Zeros; `reset` draws initial values. Throws ValueError when the channels do not divide into the groups.
+    Conv2d(Index in, Index out, const Conv2dConfig& c)
+        : options{c.stride, c.padding, c.dilation, c.groups}, weight(weight_shape(in, out, c)) {
+        if (c.bias) bias.emplace(Shape{out});
+    }
+    /// Weight and bias uniform in ±1/sqrt(in / groups * kernel area).
+    void reset(random::Rng& rng) { init::fan_in_uniform(weight, bias, rng); }
+
+    Tensor<T, 4> operator()(const Tensor<T, 4>& x) const { return observed(*this, conv2d(x, weight, bias, options)); }
+
+    /// A normalisation, an activation, or both in this order.
+    template <class... Next>
+    static constexpr std::size_t absorbs() {
+        return 0;
+    }
+    template <class Next, class... More>
+        requires(is_activation<Next> || std::is_same_v<Next, BatchNorm2d<T>>)
+    static constexpr std::size_t absorbs() {
+        if constexpr (!is_activation<Next> && sizeof...(More) > 0)
+            return 1 + (is_activation<std::tuple_element_t<0, std::tuple<More...>>> ? 1 : 0);
+        else return 1;
+    }
+    template <class F>
+    Tensor<T, 4> fused(const Tensor<T, 4>& x, const Activation<F>& activation) const {
+        return apply(x, weight, bias, activation);
+    }
+    template <class... F>
+    Tensor<T, 4> fused(const Tensor<T, 4>& x, const BatchNorm2d<T>& norm, const Activation<F>&... activation) const {
+        const auto folded = folded_.get([&] { return fold(norm); }, weight, bias ? *bias : Tensor<T, 1>(), norm.scale(),
+                                        norm.shift(), norm.running_mean, norm.running_var);
+        return apply(x, folded->value.weight, folded->value.bias, activation...);
+    }
+
+    static void members(auto& self, auto&& visit) {
+        visit("weight", self.weight);
+        visit("bias", self.bias);
+    }
+
+private:
+    /// The convolution and the normalisation behind it as one: w s and (b - mean) s + shift, s = scale / deviation.
+    struct Folded {
+        Tensor<T, 4> weight;
+        Tensor<T, 1> bias;
+    };
+    Folded fold(const BatchNorm2d<T>& norm) const {
+        const Index out = weight.dim(0);
+        Folded f{weight.clone(), zeros<T>(Shape{out})};
+        T *w = f.weight.mutable_data(), *b = f.bias.mutable_data();
+        const Index count = weight.numel() / out;
+        for (Index c = 0; c < out; ++c) {
+            const T scale = (norm.scale().defined() ? norm.scale().data()[c] : T(1)) /
+                            std::sqrt(norm.running_var.data()[c] + T(norm.options.eps));
+            for (Index i = 0; i < count; ++i) w[c * count + i] *= scale;
+            b[c] = ((bias ? bias->data()[c] : T(0)) - norm.running_mean.data()[c]) * scale +
+                   (norm.shift().defined() ? norm.shift().data()[c] : T(0));
+        }
+        return f;
+    }
+    template <class... F>
+    Tensor<T, 4> apply(const Tensor<T, 4>& x, const Tensor<T, 4>& w, const Optional<T, 1>& b,
+                       const Activation<F>&... activation) const {
+        const auto g = conv2d_geometry(x.shape(), w.shape(), options);
+        const kernels::BiasRows add{b ? b->data() : nullptr};
+        if constexpr (sizeof...(F) == 0) return lamina::detail::conv2d_apply(g, contiguous(x), w, add);
+        else return lamina::detail::conv2d_apply(g, contiguous(x), w,
+                                                 kernels::Then{add, kernels::Apply{activation.function...}});
+    }
+    static Shape<4> weight_shape(Index in, Index out, const Conv2dConfig& c) {
+        require<ValueError>(c.groups > 0 && in % c.groups == 0 && out % c.groups == 0,
+                            "Conv2d: channels must divide into groups but are ", in, " and ", out, " in ", c.groups);
+        return {out, in / c.groups, c.kernel.h, c.kernel.w};
+    }
+    Prepared<Folded> folded_;
+};
+
+}  // namespace lamina::inline LAMINA_ABI::nn
