@@ -110,22 +110,57 @@ void sort_lines(const ReduceGeometry& g, const T* x, bool descending, T* values,
     });
 }
 
+namespace detail {
+
+/// First c in [begin, n) whose element may come before `limit`, for dense lines: most vectors of a long line are passed
+/// over by one comparison.
+template <class T>
+Index next_candidate(const T* x, Index begin, Index n, T limit, bool largest) {
+    if constexpr (std::is_floating_point_v<T>) {
+        using V = simd::Vec<T>;
+        const V bound = limit;
+        for (; begin + V::width <= n; begin += V::width) {
+            const V v = simd::load(x + begin);
+            if (any(~(largest ? v <= bound : v >= bound))) break;
+        }
+    }
+    return begin;
+}
+
+}  // namespace detail
+
 template <class T>
 void topk_lines(const ReduceGeometry& g, const T* x, Index k, bool largest, T* values, Index* indices) {
+    using Item = detail::SortItem<T>;
     if (k == 0) return;
-    detail::for_sorted_lines(g, x, largest, [&](Index line, const T* from, detail::SortItem<T>* items) {
-        const Index base = line / g.inner * k * g.inner + line % g.inner;
-        std::make_heap(items, items + k);  // the worst of the k best so far is on top
-        for (Index c = k; c < g.count; ++c)
-            if (items[c] < items[0]) {
-                std::pop_heap(items, items + k);
-                items[k - 1] = items[c];
-                std::push_heap(items, items + k);
+    parallel::for_range(g.outer * g.inner, parallel::grain_for(2 * g.count), [&](Index begin, Index end) {
+        auto* best = parallel::scratch<Item>(k, detail::reduce_slot);
+        for (Index line = begin; line < end; ++line) {
+            const T* from = x + line / g.inner * g.count * g.inner + line % g.inner;
+            const auto item = [&](Index c) {
+                const auto key = detail::key_of(from[c * g.inner]);
+                return Item{largest ? detail::sort_key<T>(~key) : key, detail::sort_key<T>(c)};
+            };
+            for (Index c = 0; c < k; ++c) best[c] = item(c);
+            std::make_heap(best, best + k);  // the worst of the k best so far is on top
+            const auto offer = [&](Index c) {
+                const Item candidate = item(c);
+                if (!(candidate < best[0])) return;
+                std::pop_heap(best, best + k);
+                best[k - 1] = candidate;
+                std::push_heap(best, best + k);
+            };
+            constexpr Index stretch = 16;
+            for (Index c = k; c < g.count; c += stretch) {
+                if (g.inner == 1) c = detail::next_candidate(from, c, g.count, from[best[0].index], largest);
+                for (Index i = c; i < c + stretch && i < g.count; ++i) offer(i);
             }
-        std::sort_heap(items, items + k);
-        for (Index c = 0; c < k; ++c) {
-            indices[base + c * g.inner] = Index(items[c].index);
-            values[base + c * g.inner] = from[Index(items[c].index) * g.inner];
+            std::sort_heap(best, best + k);
+            const Index base = line / g.inner * k * g.inner + line % g.inner;
+            for (Index c = 0; c < k; ++c) {
+                indices[base + c * g.inner] = Index(best[c].index);
+                values[base + c * g.inner] = from[Index(best[c].index) * g.inner];
+            }
         }
     });
 }
