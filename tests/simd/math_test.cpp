@@ -194,6 +194,9 @@ void check_functions() {
     check<T>(
         "sigmoid", limit(1.1, 1.5, 1.1, 1.5), [](auto v) LAMINA_INLINE_LAMBDA { return sigmoid(v); },
         [](auto v) { return 1 / (1 + std::exp(-v)); }, x, archs);
+    check<T>(
+        "rsqrt", 2.0, [](auto v) LAMINA_INLINE_LAMBDA { return rsqrt(v); }, [](auto v) { return 1 / std::sqrt(v); }, x,
+        archs);
     // Two arguments: every argument in x with a few second ones, and the other way round.
     std::vector<T> few;
     for (std::size_t i = 0; i < x.size(); i += 128) few.insert(few.end(), x.begin() + long(i), x.begin() + long(i) + 2);

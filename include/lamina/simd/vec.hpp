@@ -125,7 +125,16 @@ struct Vec {
     /// `1 / a`.
     LAMINA_INLINE friend Vec reciprocal(Vec a) requires(is_real) { return Vec(T(1)) / a; }
     /// `1 / sqrt(a)`, at most 2 ULP off.
-    LAMINA_INLINE friend Vec rsqrt(Vec a) requires(is_real) { return Vec(T(1)) / sqrt(a); }
+    LAMINA_INLINE friend Vec rsqrt(Vec a) requires(is_real) {
+#if defined(LAMINA_ISA_AVX512)
+        if constexpr (std::is_same_v<Arch, avx512> && sizeof(T) == 4) {
+            // One step of Newton's from 14 bits; 0 and infinity keep the first value.
+            const Vec y = wrap(_mm512_maskz_rsqrt14_ps(0xffff, a.v)), rest = fnma(a * y, y, Vec(T(1)));
+            return select((a > Vec(T(0))) & (a < Vec(T(__builtin_inff()))), fma(y * Vec(T(0.5)), rest, y), y);
+        }
+#endif
+        return Vec(T(1)) / sqrt(a);
+    }
     LAMINA_INLINE friend Mask isnan(Vec a) { return a != a; }
 
     /// To the nearest integer, halves to even.

@@ -36,6 +36,20 @@ LAMINA_INLINE LogParts<Vec<T, Arch>> log_parts(Vec<T, Arch> x) {
     using F = FloatFormat<T>;
     using U = unsigned_of_size<sizeof(T)>;
     using VU = Vec<U, Arch>;
+#if defined(LAMINA_ISA_AVX512)
+    if constexpr (std::is_same_v<Arch, avx512>) {
+        V m, e;
+        if constexpr (sizeof(T) == 4) {
+            m.v = _mm512_maskz_getmant_ps(0xffff, x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
+            e.v = _mm512_maskz_getexp_ps(0xffff, x.v);
+        } else {
+            m.v = _mm512_maskz_getmant_pd(0xff, x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
+            e.v = _mm512_maskz_getexp_pd(0xff, x.v);
+        }
+        const auto above = m > V(T(1.4142135623730951));
+        return {select(above, m * V(T(0.5)), m) - V(T(1)), select(above, e + V(T(1)), e)};
+    }
+#endif
     // Subnormal numbers are made normal.
     const T shift = pick<T>(0x1p25f, 0x1p54);
     const auto small = x < V(std::numeric_limits<T>::min());
@@ -71,6 +85,15 @@ LAMINA_INLINE Vec<T, Arch> log_sum(Vec<T, Arch> t, Vec<T, Arch> e, Vec<T, Arch> 
 template <class T, class Arch>
 LAMINA_INLINE Vec<T, Arch> log_specials(Vec<T, Arch> x, Vec<T, Arch> y) {
     using V = Vec<T, Arch>;
+#if defined(LAMINA_ISA_AVX512)
+    if constexpr (std::is_same_v<Arch, avx512>) {
+        // A digit of the table for each kind of x, from the lowest: NaN (quiet x), signalling NaN, 0 (-infinity), 1
+        // (y), -infinity (NaN), infinity (itself), negative (NaN), positive (y).
+        constexpr int table = 0x03530422;
+        if constexpr (sizeof(T) == 4) return V::wrap(_mm512_fixupimm_ps(y.v, x.v, _mm512_set1_epi32(table), 0));
+        else return V::wrap(_mm512_fixupimm_pd(y.v, x.v, _mm512_set1_epi64(table), 0));
+    }
+#endif
     const V zero = T(0), low = select(x == zero, V(-infinity<T>), V(quiet_nan<T>));
     return select(x > zero, select(x == V(infinity<T>), x, y), low);
 }
