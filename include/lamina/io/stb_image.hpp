@@ -63,6 +63,7 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+/// The functions of stb_image; each translation unit has its own.
 namespace lamina::inline LAMINA_ABI::io::detail::stb {
 #if __has_include(<stb/stb_image.h>)
 #include <stb/stb_image.h>
