@@ -35,7 +35,7 @@ TEST_CASE("index_select, index_add: places, repeats, errors, gradients") {
     const I1 at{{2, 0, 2}};
     CHECK(index_select(x, 0, at)(2, 1, 1) == x(2, 1, 1));
     CHECK(index_select(x, 1, at)(3, 0, 1) == x(3, 2, 1));
-    CHECK(index_select(x, -1, I1{{1}})(3, 2, 0) == x(3, 2, 1));
+    CHECK(index_select(x, -1, I1{1})(3, 2, 0) == x(3, 2, 1));
     CHECK(index_select(x, 0, zeros<std::int64_t>(Shape{0})).shape() == Shape{0, 3, 2});
     CHECK(index_select(arange<std::int32_t>(5), 0, at)(0) == 2);
     const auto sum = index_add(x, 1, at, ones<double>(Shape{4, 3, 2}));
