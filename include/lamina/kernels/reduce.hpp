@@ -79,6 +79,33 @@ inline constexpr int tree_levels = 40;
 inline constexpr int reduce_slot = 12;  ///< scratch of partial results
 inline constexpr int column_slot = 13;  ///< scratch of column trees
 
+/// Finished blocks of a tree, one lane array each: a binary counter in which equal sizes meet, so that the tree is
+/// balanced. Its loops stay rolled: they run once in tree_steps.
+template <class Op, class Arch, class T>
+struct TreeCounter {
+    static constexpr int lanes = tree_lanes<T>, levels = 24;
+    unsigned blocks = 0;
+    alignas(64) T held[levels][lanes];
+    alignas(64) T fresh[lanes];
+
+    T* slot() { return fresh; }
+    void push() {
+        int level = 0;
+        for (; blocks >> level & 1u; ++level) merge(level);
+        for (int i = 0; i < lanes; ++i) held[level][i] = fresh[i];
+        ++blocks;
+    }
+    const T* total() {
+        for (int level = 0; blocks >> level; ++level)
+            if (blocks >> level & 1u) merge(level);
+        return fresh;
+    }
+    void merge(int level) {
+        for (int i = 0; i < lanes; i += simd::Vec<T, Arch>::width)
+            simd::store(fresh + i, Op::combine(simd::load<Arch>(held[level] + i), simd::load<Arch>(fresh + i)));
+    }
+};
+
 /// Combines term(i, count or FullTag) over [0, n), n at most tree_chunk or so, down to one vector of lanes. Lanes past a
 /// count are ignored.
 template <class Op, class Arch, class T, class Term>
@@ -86,34 +113,38 @@ LAMINA_INLINE simd::Vec<T, Arch> tree_lanes_reduce(Index n, Term&& term) {
     using V = simd::Vec<T, Arch>;
     constexpr int lanes = tree_lanes<T>, width = V::width, K = lanes / width;
     const V identity = Op::template identity<T>;
-    V acc[K], held[tree_levels / 2][K];
-    const auto clear = [&] { simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = identity; }); };
-    const auto step = [&](Index i) LAMINA_INLINE_LAMBDA {
+    V acc[K];
+    TreeCounter<Op, Arch, T> finished;
+    simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = identity; });
+    Index i = 0;
+    int steps = 0;
+    for (; i + lanes <= n; i += lanes) {
+        if (steps == tree_steps) {
+            T* slot = finished.slot();
+            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
+                simd::store(slot + k * width, acc[k]);
+                acc[k] = identity;
+            });
+            finished.push();
+            steps = 0;
+        }
         simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
             acc[k] = Op::combine(acc[k], term(i + k * width, simd::FullTag<width>{}));
         });
-    };
-    clear();
-    Index i = 0;
-    unsigned blocks = 0;
-    for (; i + lanes * tree_steps < n; i += lanes * tree_steps, ++blocks) {
-        for (Index s = 0; s < tree_steps; ++s) step(i + s * lanes);
-        int level = 0;  // a binary counter of finished blocks: equal sizes meet, so the tree is balanced
-        for (; blocks >> level & 1u; ++level)
-            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = Op::combine(held[level][k], acc[k]); });
-        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { held[level][k] = acc[k]; });
-        clear();
+        ++steps;
     }
-    for (; i + lanes <= n; i += lanes) step(i);
     simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
         const Index at = i + k * width, left = n - at;
         if (left >= width) acc[k] = Op::combine(acc[k], term(at, simd::FullTag<width>{}));
         else if (left > 0)
             acc[k] = Op::combine(acc[k], select(simd::first_lanes<T, Arch>(left), term(at, left), identity));
     });
-    for (int level = 0; blocks >> level; ++level)
-        if (blocks >> level & 1u)
-            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = Op::combine(held[level][k], acc[k]); });
+    if (finished.blocks) {
+        T* slot = finished.slot();
+        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { simd::store(slot + k * width, acc[k]); });
+        const T* total = finished.total();
+        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = simd::load<Arch>(total + k * width); });
+    }
     simd::unroll<(K > 1 ? std::bit_width(unsigned(K)) - 1 : 0)>([&](auto fold) LAMINA_INLINE_LAMBDA {
         constexpr int half = K >> (fold + 1);
         simd::unroll<half>([&](auto k) LAMINA_INLINE_LAMBDA { acc[k] = Op::combine(acc[k], acc[k + half]); });

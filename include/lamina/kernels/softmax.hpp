@@ -57,6 +57,11 @@ LAMINA_INLINE void write_row(Index n, T* to, bool accumulate, bool stream, F&& v
     });
 }
 
+template <class T>
+bool streams(const ReduceGeometry& g, bool accumulate) {
+    return !accumulate && g.inputs() * Index(sizeof(T)) >= stream_threshold_bytes;
+}
+
 /// Calls f(row) for all rows in parallel, with a fence after each task that streams.
 template <class F>
 void for_rows(Index rows, Index n, bool stream, F&& f) {
@@ -66,50 +71,75 @@ void for_rows(Index rows, Index n, bool stream, F&& f) {
     });
 }
 
-/// Calls f(K, offset, count) for groups of K vectors of columns (4, or 1 at the end of a row): `offset` is that of the
-/// group's first element.
-template <class Arch, class T, class F>
-void for_columns(const ReduceGeometry& g, F&& f) {
-    constexpr Index width = simd::Vec<T, Arch>::width, group = 4 * width;
-    const Index groups = (g.inner + group - 1) / group;
-    parallel::for_range(g.outer * groups, parallel::grain_for(2 * g.count * group), [&](Index begin, Index end) {
+/// Calls f(offset, width, work) for tiles of `width` columns, narrow enough for all their rows to stay in the second-level
+/// cache. `offset` is that of the tile's first element, `work` has room for the tile and `spare` rows more.
+template <class T, class F>
+void for_columns(const ReduceGeometry& g, Index spare, F&& f) {
+    constexpr Index narrowest = 64, widest = 1024, cached = 32768;
+    Index tile = cached / g.count / narrowest * narrowest;
+    tile = tile < narrowest ? narrowest : tile > widest ? widest : tile;
+    const Index tiles = (g.inner + tile - 1) / tile;
+    const Index width = g.inner < tile ? g.inner : tile;
+    parallel::for_range(g.outer * tiles, parallel::grain_for(2 * g.count * width), [&](Index begin, Index end) {
+        T* work = parallel::scratch<T>((g.count + spare) * width, softmax_slot);
         for (Index task = begin; task < end; ++task) {
-            const Index at = task % groups * group, offset = task / groups * g.count * g.inner + at;
-            if (g.inner - at >= group) f(std::integral_constant<int, 4>{}, offset, simd::FullTag<int(width)>{});
-            else
-                simd::row<Arch, T>(g.inner - at, [&](Index i, auto count) {
-                    f(std::integral_constant<int, 1>{}, offset + i, count);
-                });
+            const Index at = task % tiles * tile;
+            f(task / tiles * g.count * g.inner + at, g.inner - at < tile ? g.inner - at : tile, work);
         }
     });
 }
 
-/// Sums term(row, k) over the rows into total[0 … K): blocks of 64 rows, then the blocks, so that errors stay small.
-template <int K, class V, class Term>
-LAMINA_INLINE void sum_columns(Index rows, V (&total)[K], Term&& term) {
-    simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { total[k] = V(typename V::value_type(0)); });
-    for (Index r = 0; r < rows;) {
-        V part[K];
-        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { part[k] = V(typename V::value_type(0)); });
-        for (const Index end = rows - r < 64 ? rows : r + 64; r < end; ++r)
-            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { part[k] += term(r, k); });
-        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { total[k] += part[k]; });
+/// total[i] = sum of term(row, i, count) over the rows: blocks of 64 rows, then the blocks, so that errors stay small.
+/// `part` is room for another row.
+template <class Arch, class T, class Term>
+LAMINA_INLINE void sum_columns(Index rows, Index width, T* total, T* part, Term&& term) {
+    constexpr Index block = 64;
+    for (Index first = 0; first < rows; first += block) {
+        T* to = first == 0 ? total : part;
+        for (Index r = first; r < rows && r < first + block; ++r)
+            simd::row<Arch, T>(width, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                const auto v = term(r, i, count);
+                simd::store_count(to + i, r == first ? v : simd::load_count<Arch>(to + i, count) + v, count);
+            });
+        if (first > 0)
+            simd::for_each_vec<Arch>(width, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a + b; }, total, total, part);
     }
 }
-/// Largest of each column, NaN left out.
-template <class Arch, int K, class T, class Count>
-LAMINA_INLINE void max_columns(const ReduceGeometry& g, const T* x, Count count, simd::Vec<T, Arch> (&m)[K]) {
-    using V = simd::Vec<T, Arch>;
-    simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { m[k] = V(-std::numeric_limits<T>::infinity()); });
-    for (Index r = 0; r < g.count; ++r)
-        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
-            m[k] = max(simd::load_count<Arch>(x + r * g.inner + k * V::width, count), m[k]);
-        });
-}
 
-template <class T>
-bool streams(const ReduceGeometry& g, bool accumulate) {
-    return !accumulate && g.inputs() * Index(sizeof(T)) >= stream_threshold_bytes;
+/// Softmax of the columns of a tile, or with `logarithm` its logarithm. The tile is copied together first: rows a power
+/// of two apart would drive each other out of the cache.
+template <bool Logarithm, class Arch, class T>
+void softmax_columns(const ReduceGeometry& g, const T* x, T* y) {
+    using V = simd::Vec<T, Arch>;
+    const bool stream = streams<T>(g, false);
+    for_columns<T>(g, 3, [&](Index offset, Index width, T* tile) {
+        T *top = tile + g.count * width, *sum = top + width, *part = sum + width;
+        for (Index r = 0; r < g.count; ++r)
+            simd::row<Arch, T>(width, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                const V v = simd::load_count<Arch>(x + offset + r * g.inner + i, count);
+                const V m = r == 0 ? V(-std::numeric_limits<T>::infinity()) : simd::load_count<Arch>(top + i, count);
+                simd::store_count(tile + r * width + i, v, count);
+                simd::store_count(top + i, max(v, m), count);
+            });
+        sum_columns<Arch>(g.count, width, sum, part, [&](Index r, Index i, auto count) LAMINA_INLINE_LAMBDA {
+            const V v = simd::load_count<Arch>(tile + r * width + i, count) - simd::load_count<Arch>(top + i, count);
+            const V e = exp(v);
+            simd::store_count(tile + r * width + i, Logarithm ? v : e, count);
+            return e;
+        });
+        simd::for_each_vec<Arch>(width, [](V s) LAMINA_INLINE_LAMBDA {
+            if constexpr (Logarithm) return log(s);
+            else return V(T(1)) / s;
+        }, sum, sum);
+        for (Index r = 0; r < g.count; ++r)
+            simd::row<Arch, T>(width, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                const V v = simd::load_count<Arch>(tile + r * width + i, count), s = simd::load_count<Arch>(sum + i, count);
+                const V out = Logarithm ? v - s : v * s;
+                if (stream && count == V::width) simd::stream(y + offset + r * g.inner + i, out);
+                else simd::store_count(y + offset + r * g.inner + i, out, count);
+            });
+        if (stream) simd::stream_fence();
+    });
 }
 
 }  // namespace detail
@@ -138,23 +168,7 @@ void softmax_forward(const ReduceGeometry& g, const T* x, T* y) {
         });
         return;
     }
-    detail::for_columns<Arch, T>(g, [&](auto groups, Index offset, auto count) {
-        constexpr int K = groups;
-        V m[K], sum[K];
-        detail::max_columns<Arch, K>(g, x + offset, count, m);
-        detail::sum_columns<K>(g.count, sum, [&](Index r, auto k) LAMINA_INLINE_LAMBDA {
-            const Index i = offset + r * g.inner + k * V::width;
-            const V e = exp(simd::load_count<Arch>(x + i, count) - m[k]);
-            simd::store_count(y + i, e, count);
-            return e;
-        });
-        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { sum[k] = V(T(1)) / sum[k]; });
-        for (Index r = 0; r < g.count; ++r)
-            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
-                const Index i = offset + r * g.inner + k * V::width;
-                simd::store_count(y + i, simd::load_count<Arch>(y + i, count) * sum[k], count);
-            });
-    });
+    detail::softmax_columns<false, Arch>(g, x, y);
 }
 
 template <class Arch, class T>
@@ -178,20 +192,7 @@ void log_softmax_forward(const ReduceGeometry& g, const T* x, T* y) {
         });
         return;
     }
-    detail::for_columns<Arch, T>(g, [&](auto groups, Index offset, auto count) {
-        constexpr int K = groups;
-        V m[K], sum[K];
-        detail::max_columns<Arch, K>(g, x + offset, count, m);
-        detail::sum_columns<K>(g.count, sum, [&](Index r, auto k) LAMINA_INLINE_LAMBDA {
-            return exp(simd::load_count<Arch>(x + offset + r * g.inner + k * V::width, count) - m[k]);
-        });
-        simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA { sum[k] = log(sum[k]); });
-        for (Index r = 0; r < g.count; ++r)
-            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
-                const Index i = offset + r * g.inner + k * V::width;
-                simd::store_count(y + i, (simd::load_count<Arch>(x + i, count) - m[k]) - sum[k], count);
-            });
-    });
+    detail::softmax_columns<true, Arch>(g, x, y);
 }
 
 namespace detail {
@@ -216,19 +217,19 @@ void softmax_gradient(const ReduceGeometry& g, const T* y, const T* dy, T* dx, b
         });
         return;
     }
-    for_columns<Arch, T>(g, [&](auto groups, Index offset, auto count) {
-        constexpr int K = groups;
-        V s[K];
-        sum_columns<K>(g.count, s, [&](Index r, auto k) LAMINA_INLINE_LAMBDA {
-            const Index i = offset + r * g.inner + k * V::width;
-            return term(simd::load_count<Arch>(y + i, count), simd::load_count<Arch>(dy + i, count));
+    for_columns<T>(g, 2, [&](Index offset, Index width, T* work) {
+        T *sum = work, *part = work + width;
+        sum_columns<Arch>(g.count, width, sum, part, [&](Index r, Index i, auto count) LAMINA_INLINE_LAMBDA {
+            const Index at = offset + r * g.inner + i;
+            return term(simd::load_count<Arch>(y + at, count), simd::load_count<Arch>(dy + at, count));
         });
         for (Index r = 0; r < g.count; ++r)
-            simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
-                const Index i = offset + r * g.inner + k * V::width;
-                V v = share(simd::load_count<Arch>(y + i, count), simd::load_count<Arch>(dy + i, count), s[k]);
-                if (accumulate) v += simd::load_count<Arch>(dx + i, count);
-                simd::store_count(dx + i, v, count);
+            simd::row<Arch, T>(width, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                const Index at = offset + r * g.inner + i;
+                V v = share(simd::load_count<Arch>(y + at, count), simd::load_count<Arch>(dy + at, count),
+                            simd::load_count<Arch>(sum + i, count));
+                if (accumulate) v += simd::load_count<Arch>(dx + at, count);
+                simd::store_count(dx + at, v, count);
             });
     });
 }
