@@ -1,9 +1,11 @@
 #pragma once
 // The whole library; without the headers, if any, that need more than xsimd:
+//   <lamina/interop/eigen.hpp>
 //   <lamina/io/idx.hpp>
 //   <lamina/io/image.hpp>
 //   <lamina/io/inflate.hpp>
 //   <lamina/io/npz.hpp>
+//   <lamina/io/plot.hpp>
 //   <lamina/io/png.hpp>
 //   <lamina/io/stb_image.hpp>
 //   <lamina/io/zip.hpp>
@@ -36,6 +38,7 @@
 #include <lamina/simd/dual.hpp>
 #include <lamina/simd/half.hpp>
 #include <lamina/simd/load_store.hpp>
+#include <lamina/simd/lookup.hpp>
 #include <lamina/simd/mask.hpp>
 #include <lamina/simd/math.hpp>
 #include <lamina/simd/math/atan.hpp>
@@ -65,10 +68,18 @@
 
 #include <lamina/kernels/activation.hpp>
 #include <lamina/kernels/broadcast_sum.hpp>
+#include <lamina/kernels/channel_norm.hpp>
+#include <lamina/kernels/channel_sum.hpp>
 #include <lamina/kernels/column_sum.hpp>
 #include <lamina/kernels/compare.hpp>
+#include <lamina/kernels/conv/geometry.hpp>
+#include <lamina/kernels/conv/im2col.hpp>
+#include <lamina/kernels/conv/patches.hpp>
 #include <lamina/kernels/copy.hpp>
+#include <lamina/kernels/cross_entropy.hpp>
 #include <lamina/kernels/elementwise.hpp>
+#include <lamina/kernels/gather.hpp>
+#include <lamina/kernels/gelu_table.hpp>
 #include <lamina/kernels/gemm/block.hpp>
 #include <lamina/kernels/gemm/epilogue.hpp>
 #include <lamina/kernels/gemm/gemm.hpp>
@@ -78,17 +89,27 @@
 #include <lamina/kernels/gemm/tile.hpp>
 #include <lamina/kernels/lane_arithmetic.hpp>
 #include <lamina/kernels/lane_math.hpp>
+#include <lamina/kernels/layer_norm.hpp>
 #include <lamina/kernels/layout.hpp>
+#include <lamina/kernels/loss.hpp>
 #include <lamina/kernels/map.hpp>
+#include <lamina/kernels/optim/adam.hpp>
+#include <lamina/kernels/optim/sgd.hpp>
+#include <lamina/kernels/optim/update.hpp>
 #include <lamina/kernels/pointwise.hpp>
 #include <lamina/kernels/pointwise_plan.hpp>
 #include <lamina/kernels/policy.hpp>
 #include <lamina/kernels/pool.hpp>
+#include <lamina/kernels/pool_2x2.hpp>
 #include <lamina/kernels/random.hpp>
 #include <lamina/kernels/random_normal.hpp>
 #include <lamina/kernels/random_words.hpp>
 #include <lamina/kernels/reduce.hpp>
+#include <lamina/kernels/reduce_index.hpp>
+#include <lamina/kernels/reduce_maps.hpp>
+#include <lamina/kernels/scan.hpp>
 #include <lamina/kernels/softmax.hpp>
+#include <lamina/kernels/sort.hpp>
 #include <lamina/kernels/spread.hpp>
 
 #include <lamina/autograd/checkpoint.hpp>
@@ -101,27 +122,45 @@
 #include <lamina/ops/activation.hpp>
 #include <lamina/ops/arithmetic.hpp>
 #include <lamina/ops/axes.hpp>
+#include <lamina/ops/batch_norm.hpp>
 #include <lamina/ops/comparison.hpp>
 #include <lamina/ops/concat.hpp>
 #include <lamina/ops/contiguous.hpp>
+#include <lamina/ops/conv.hpp>
 #include <lamina/ops/dropout.hpp>
+#include <lamina/ops/embedding.hpp>
 #include <lamina/ops/expand.hpp>
+#include <lamina/ops/extrema.hpp>
 #include <lamina/ops/flip.hpp>
+#include <lamina/ops/group_norm.hpp>
+#include <lamina/ops/index.hpp>
+#include <lamina/ops/layer_norm.hpp>
 #include <lamina/ops/linear.hpp>
 #include <lamina/ops/map.hpp>
+#include <lamina/ops/mask.hpp>
 #include <lamina/ops/matmul.hpp>
+#include <lamina/ops/norm.hpp>
+#include <lamina/ops/pad.hpp>
 #include <lamina/ops/permute.hpp>
 #include <lamina/ops/pool.hpp>
+#include <lamina/ops/random.hpp>
 #include <lamina/ops/reduce.hpp>
 #include <lamina/ops/reduction_plan.hpp>
 #include <lamina/ops/reshape.hpp>
+#include <lamina/ops/scan.hpp>
 #include <lamina/ops/shape.hpp>
 #include <lamina/ops/slice.hpp>
 #include <lamina/ops/softmax.hpp>
+#include <lamina/ops/sort.hpp>
 #include <lamina/ops/triangle.hpp>
 #include <lamina/ops/unary.hpp>
+#include <lamina/ops/variance.hpp>
+#include <lamina/ops/vector_norm.hpp>
 
 #include <lamina/nn/activation.hpp>
+#include <lamina/nn/batch_norm.hpp>
+#include <lamina/nn/conv.hpp>
+#include <lamina/nn/dropout.hpp>
 #include <lamina/nn/flatten.hpp>
 #include <lamina/nn/init.hpp>
 #include <lamina/nn/linear.hpp>
@@ -132,9 +171,21 @@
 #include <lamina/nn/sequential.hpp>
 #include <lamina/nn/summary.hpp>
 
+#include <lamina/losses/cross_entropy.hpp>
+#include <lamina/losses/distance.hpp>
+#include <lamina/losses/probability.hpp>
+#include <lamina/losses/reduction.hpp>
+#include <lamina/losses/regression.hpp>
+
+#include <lamina/optim/adam.hpp>
+#include <lamina/optim/optimizer.hpp>
+#include <lamina/optim/sgd.hpp>
+
 #include <lamina/train/progress.hpp>
 
 #include <lamina/io/atomic_file.hpp>
+#include <lamina/io/canvas.hpp>
+#include <lamina/io/font.hpp>
 #include <lamina/io/json.hpp>
 #include <lamina/io/mapped_file.hpp>
 #include <lamina/io/mapped_tensor.hpp>
