@@ -57,9 +57,9 @@ TEST_CASE("bfloat16: keeps the upper bits, rounds to the nearest, ties to even")
         if (std::isnan(value)) CHECK(std::isnan(float(bfloat16(value))));
         else if (bfloat16(value).bits != bits) FAIL("bfloat16 " << bits);
     }
-    CHECK(float(bfloat16(1.00390625f)) == 1.0f);             // halfway to 1.0078125: even
-    CHECK(float(bfloat16(1.01171875f)) == 1.015625f);        // halfway above 1.0078125: even
-    CHECK(float(bfloat16(1.0039063692f)) == 1.0078125f);     // just above halfway
+    CHECK(float(bfloat16(1.00390625f)) == 1.0f);          // halfway to 1.0078125: even
+    CHECK(float(bfloat16(1.01171875f)) == 1.015625f);     // halfway above 1.0078125: even
+    CHECK(float(bfloat16(1.0039063692f)) == 1.0078125f);  // just above halfway
     CHECK(std::isinf(float(bfloat16(3.4e38f))));
 }
 

@@ -4,7 +4,8 @@
 
 using namespace lamina;
 
-TEST_CASE("memory: block sizes hold what was asked, waste at most a quarter above a huge page, and fall into one bucket") {
+TEST_CASE(
+    "memory: block sizes hold what was asked, waste at most a quarter above a huge page, and fall into one bucket") {
     for (std::size_t bytes = 1; bytes < (std::size_t(1) << 33); bytes += bytes / 7 + 1) {
         const std::size_t size = memory::detail::block_size(bytes);
         CHECK(size >= bytes);

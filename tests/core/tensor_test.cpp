@@ -27,8 +27,9 @@ TEST_CASE("tensor: nested lists, spans and memory give the elements in row-major
     CHECK(Tensor<std::int64_t, 3>{{{1}, {2}}, {{3}, {4}}}.shape() == Shape{2, 2, 1});
     CHECK(Tensor<bool, 1>{true, false}(1) == false);
     CHECK(scalar(2.5).item() == 2.5);
-    CHECK(test::message_of<ShapeError>([] { Tensor<float, 2>{{1, 2}, {3}}; }) ==
-          "tensor: rows of a nested list must have equal lengths (2 and 1 in dimension 1)");
+    CHECK(test::message_of<ShapeError>([] {
+              Tensor<float, 2>{{1, 2}, {3}};
+          }) == "tensor: rows of a nested list must have equal lengths (2 and 1 in dimension 1)");
     CHECK(test::message_of<ShapeError>([&] { from_span<float>(Shape{4}, values); }) ==
           "from_span: shape [4] needs 4 values but there are 6");
 }
@@ -64,8 +65,9 @@ TEST_CASE("tensor: access outside is an error that names index and shape") {
     CHECK(test::message_of<ShapeError>([&] { a.item(); }) == "item: tensor must have one element but has shape [2, 3]");
     CHECK(test::message_of<ShapeError>([&] { view::transpose(a, 0, 1).span(); }) ==
           "span: tensor of [3, 2] must be contiguous");
-    CHECK(test::message_of<ShapeError>([&] { a.assign(Tensor<float, 2>(Shape{3, 2})); }) ==
-          "assign: shapes must be equal ([2, 3] and [3, 2])");
+    CHECK(test::message_of<ShapeError>([&] {
+              a.assign(Tensor<float, 2>(Shape{3, 2}));
+          }) == "assign: shapes must be equal ([2, 3] and [3, 2])");
     CHECK_THROWS_AS(zeros<float>(Shape{-1, 2}), ShapeError);
 }
 
@@ -140,21 +142,27 @@ TEST_CASE("view: geometry of every view against index arithmetic") {
 
 TEST_CASE("view: each error sentence") {
     const auto x = zeros<float>(Shape{2, 3});
-    CHECK(test::message_of<ValueError>([&] { view::permute(x, {0, 0}); }) ==
-          "permute: each dimension must occur once but 0 occurs twice (shape [2, 3])");
-    CHECK(test::message_of<ValueError>([&] { view::slice(x, 0, 0, 1, 0); }) == "slice: step must be at least 1 but is 0");
+    CHECK(test::message_of<ValueError>([&] {
+              view::permute(x, {0, 0});
+          }) == "permute: each dimension must occur once but 0 occurs twice (shape [2, 3])");
+    CHECK(test::message_of<ValueError>([&] { view::slice(x, 0, 0, 1, 0); }) ==
+          "slice: step must be at least 1 but is 0");
     CHECK(test::message_of<ValueError>([&] { view::select(x, 1, 3); }) ==
           "select: index 3 is outside dimension 1 (shape [2, 3])");
     CHECK(test::message_of<ShapeError>([&] { view::squeeze(x, 0); }) ==
           "squeeze: dimension 0 must have extent 1 (shape [2, 3])");
-    CHECK(test::message_of<ShapeError>([&] { view::expand(x, Shape{2, 4}); }) ==
-          "expand: extents must be equal or 1 ([2, 3] to [2, 4])");
-    CHECK(test::message_of<ShapeError>([&] { view::reshape(x, Shape{4, -1}); }) ==
-          "view: 6 elements do not fill [4, -1]");
-    CHECK(test::message_of<ShapeError>([&] { view::reshape(x, Shape{-1, -1}); }) ==
-          "view: only one extent can be -1 ([-1, -1])");
-    CHECK(test::message_of<ShapeError>([&] { view::reshape(x, Shape{-2, 3}); }) ==
-          "view: extents must not be negative but for one -1 ([-2, 3])");
+    CHECK(test::message_of<ShapeError>([&] {
+              view::expand(x, Shape{2, 4});
+          }) == "expand: extents must be equal or 1 ([2, 3] to [2, 4])");
+    CHECK(test::message_of<ShapeError>([&] {
+              view::reshape(x, Shape{4, -1});
+          }) == "view: 6 elements do not fill [4, -1]");
+    CHECK(test::message_of<ShapeError>([&] {
+              view::reshape(x, Shape{-1, -1});
+          }) == "view: only one extent can be -1 ([-1, -1])");
+    CHECK(test::message_of<ShapeError>([&] {
+              view::reshape(x, Shape{-2, 3});
+          }) == "view: extents must not be negative but for one -1 ([-2, 3])");
     CHECK(test::message_of<ShapeError>([&] { view::reshape(view::transpose(x, 0, 1), Shape{6}); }) ==
           "view: the tensor must be contiguous (shape [3, 2])");
     // -1 beside an extent of 0 is ambiguous unless the rest leaves one answer.
@@ -176,8 +184,9 @@ TEST_CASE("any_tensor: keeps type and shape, and refuses to be read as another")
     CHECK(wide.as<double, 2>()(1, 1) == 4);
     CHECK(test::message_of<ShapeError>([&] { wide.assign(AnyTensor::zeros(DType::f64, {4})); }) ==
           "assign: shapes must be equal ([2, 2] and [4])");
-    CHECK(test::message_of<ValueError>([&] { wide.assign(AnyTensor::zeros(DType::i64, {2, 2})); }) ==
-          "assign: int64 elements cannot become float64");
+    CHECK(test::message_of<ValueError>([&] {
+              wide.assign(AnyTensor::zeros(DType::i64, {2, 2}));
+          }) == "assign: int64 elements cannot become float64");
     StateDict state;
     state.insert("a", any);
     CHECK(state.find("b") == nullptr);
@@ -195,7 +204,8 @@ TEST_CASE("tensor: an optional argument takes a tensor, an optional or nothing")
 }
 
 TEST_CASE("print: shape, type and elements, long tensors cut") {
-    CHECK(to_string(Tensor<float, 2>{{1, 2.5f}, {-3, 4}}) == "tensor([[1, 2.5],\n        [-3, 4]], shape [2, 2], float32)");
+    CHECK(to_string(Tensor<float, 2>{{1, 2.5f}, {-3, 4}}) ==
+          "tensor([[1, 2.5],\n        [-3, 4]], shape [2, 2], float32)");
     CHECK(to_string(scalar(std::int32_t(7))) == "tensor(7, shape [], int32)");
     CHECK(to_string(Tensor<bool, 1>{true, false}) == "tensor([true, false], shape [2], bool)");
     CHECK(to_string(zeros<std::uint8_t>(Shape{2000})) == "tensor([0, 0, 0, …, 0, 0, 0], shape [2000], uint8)");

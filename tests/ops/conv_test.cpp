@@ -40,7 +40,10 @@ const Case cases[] = {
     {"3x3", {2, 3, 7, 9}, {5, 3, 3, 3}, {.padding = 1}},
     {"1x1", {2, 3, 4, 5}, {4, 3, 1, 1}, {}},
     {"1x1 strided", {1, 2, 5, 5}, {3, 2, 1, 1}, {.stride = 2}},
-    {"strided, dilated groups", {2, 4, 8, 9}, {6, 2, 3, 2}, {.stride = {2, 1}, .padding = {2, 1}, .dilation = {1, 2}, .groups = 2}},
+    {"strided, dilated groups",
+     {2, 4, 8, 9},
+     {6, 2, 3, 2},
+     {.stride = {2, 1}, .padding = {2, 1}, .dilation = {1, 2}, .groups = 2}},
     {"depthwise", {1, 4, 6, 6}, {4, 1, 3, 3}, {.padding = 1, .groups = 4}},
     {"depthwise with multiplier", {1, 3, 5, 6}, {6, 1, 5, 5}, {.stride = 2, .padding = 2, .groups = 3}},
     {"kernel as large as the image", {2, 2, 3, 4}, {2, 2, 3, 4}, {}},
@@ -74,7 +77,8 @@ TEST_CASE("conv2d: gradients add up when a tensor is used twice") {
     const auto f = [](const auto& x, const auto& w) {
         return conv2d(conv2d(x, w, {}, {.padding = 1}), w, {}, {.padding = 1});
     };
-    CHECK(autograd::gradcheck(f, test::wave<double>(Shape{1, 2, 4, 4}), test::wave<double>(Shape{2, 2, 3, 3}, 1)) < 1e-7);
+    CHECK(autograd::gradcheck(f, test::wave<double>(Shape{1, 2, 4, 4}), test::wave<double>(Shape{2, 2, 3, 3}, 1)) <
+          1e-7);
 }
 
 TEST_CASE("conv2d: an empty batch gives an empty result and zero gradients") {
@@ -88,17 +92,23 @@ TEST_CASE("conv2d: an empty batch gives an empty result and zero gradients") {
 
 TEST_CASE("conv2d: each error names the shapes") {
     const auto x = zeros<float>(Shape{1, 4, 5, 5}), w = zeros<float>(Shape{6, 2, 3, 3});
-    CHECK(test::message_of<ShapeError>([&] { conv2d(x, w); }) ==
-          "conv2d: weight fits inputs of 2 channels but input has 4 (input [1, 4, 5, 5], weight [6, 2, 3, 3], groups 1)");
-    CHECK(test::message_of<ShapeError>([&] { conv2d(zeros<float>(Shape{1, 8, 5, 5}), w, {}, {.groups = 4}); }) ==
+    CHECK(
+        test::message_of<ShapeError>([&] { conv2d(x, w); }) ==
+        "conv2d: weight fits inputs of 2 channels but input has 4 (input [1, 4, 5, 5], weight [6, 2, 3, 3], groups 1)");
+    CHECK(test::message_of<ShapeError>([&] {
+              conv2d(zeros<float>(Shape{1, 8, 5, 5}), w, {}, {.groups = 4});
+          }) ==
           "conv2d: output channels must divide into groups but are 6 in 4 (input [1, 8, 5, 5], weight [6, 2, 3, 3])");
     CHECK(test::message_of<ShapeError>([&] { conv2d(x, w, zeros<float>(Shape{5}), {.groups = 2}); }) ==
           "conv2d: bias must have 6 elements but has 5 (weight [6, 2, 3, 3])");
-    CHECK(test::message_of<ShapeError>([&] { conv2d(zeros<float>(Shape{1, 2, 2, 5}), w); }) ==
+    CHECK(test::message_of<ShapeError>([&] {
+              conv2d(zeros<float>(Shape{1, 2, 2, 5}), w);
+          }) ==
           "conv2d: padded input must be at least as large as the kernel (input [1, 2, 2, 5], weight [6, 2, 3, 3], "
           "padding 0x0, dilation 1x1)");
-    CHECK(test::message_of<ShapeError>([&] { conv2d(zeros<float>(Shape{1, 0, 5, 5}), zeros<float>(Shape{6, 0, 3, 3})); }) ==
-          "conv2d: weight must not be empty (input [1, 0, 5, 5], weight [6, 0, 3, 3])");
+    CHECK(test::message_of<ShapeError>([&] {
+              conv2d(zeros<float>(Shape{1, 0, 5, 5}), zeros<float>(Shape{6, 0, 3, 3}));
+          }) == "conv2d: weight must not be empty (input [1, 0, 5, 5], weight [6, 0, 3, 3])");
     CHECK(test::message_of<ValueError>([&] { conv2d(x, w, {}, {.stride = 0}); }) ==
           "conv2d: stride, dilation and groups must be positive (stride 0x0, dilation 1x1, groups 1)");
     CHECK(test::message_of<ValueError>([&] { conv2d(x, w, {}, {.padding = -1}); }) ==

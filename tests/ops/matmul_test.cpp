@@ -93,12 +93,15 @@ TEST_CASE("matmul: gradients match finite differences for every combination of r
 }
 
 TEST_CASE("matmul: shapes that do not fit are named") {
-    CHECK(test::message_of<ShapeError>([] { matmul(zeros<float>(Shape{2, 3}), zeros<float>(Shape{2, 3})); }) ==
-          "matmul: columns of the first must equal rows of the second but are 3 and 2 ([2, 3] and [2, 3])");
-    CHECK(test::message_of<ShapeError>([] { matmul(zeros<float>(Shape{5, 2, 3}), zeros<float>(Shape{2, 3})); }) ==
-          "matmul: columns of the first must equal rows of the second but are 3 and 2 ([5, 2, 3] and [2, 3])");
-    CHECK(test::message_of<ShapeError>([] { matmul(zeros<float>(Shape{2, 2, 3}), zeros<float>(Shape{3, 3, 1})); }) ==
-          "matmul: shapes must broadcast but dimension 0 is 2 and 3 ([2] and [3])");
+    CHECK(test::message_of<ShapeError>([] {
+              matmul(zeros<float>(Shape{2, 3}), zeros<float>(Shape{2, 3}));
+          }) == "matmul: columns of the first must equal rows of the second but are 3 and 2 ([2, 3] and [2, 3])");
+    CHECK(test::message_of<ShapeError>([] {
+              matmul(zeros<float>(Shape{5, 2, 3}), zeros<float>(Shape{2, 3}));
+          }) == "matmul: columns of the first must equal rows of the second but are 3 and 2 ([5, 2, 3] and [2, 3])");
+    CHECK(test::message_of<ShapeError>([] {
+              matmul(zeros<float>(Shape{2, 2, 3}), zeros<float>(Shape{3, 3, 1}));
+          }) == "matmul: shapes must broadcast but dimension 0 is 2 and 3 ([2] and [3])");
 }
 
 TEST_CASE("linear: values, gradients and errors") {
@@ -119,8 +122,9 @@ TEST_CASE("linear: values, gradients and errors") {
     CHECK(autograd::gradcheck(without, view::transpose(test::wave<double>(Shape{4, 3}), 0, 1),
                               view::transpose(test::wave<double>(Shape{4, 5}), 0, 1)) < 1e-8);
     CHECK(linear(zeros<float>(Shape{0, 4}), zeros<float>(Shape{5, 4})).shape() == Shape{0, 5});
-    CHECK(test::message_of<ShapeError>([] { linear(zeros<float>(Shape{2, 3}), zeros<float>(Shape{2, 4})); }) ==
-          "linear: input must end in 4 features but ends in 3 (input [2, 3], weight [2, 4])");
+    CHECK(test::message_of<ShapeError>([] {
+              linear(zeros<float>(Shape{2, 3}), zeros<float>(Shape{2, 4}));
+          }) == "linear: input must end in 4 features but ends in 3 (input [2, 3], weight [2, 4])");
     CHECK(test::message_of<ShapeError>([] {
               linear(zeros<float>(Shape{2, 4}), zeros<float>(Shape{2, 4}), zeros<float>(Shape{3}));
           }) == "linear: bias must have 2 elements but has 3 (weight [2, 4])");

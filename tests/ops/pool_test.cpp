@@ -14,7 +14,8 @@ using namespace lamina;
 namespace {
 
 /// Largest or mean of every window by its definition, with windows outside clipped.
-Tensor<double, 4> naive_pool(const Tensor<double, 4>& x, Size2 k, Size2 s, Size2 p, Size2 d, Shape<4> shape, bool maximum) {
+Tensor<double, 4> naive_pool(const Tensor<double, 4>& x, Size2 k, Size2 s, Size2 p, Size2 d, Shape<4> shape,
+                             bool maximum) {
     auto y = zeros<double>(shape);
     double* out = y.mutable_data();
     test::for_each_index(shape, [&](std::array<Index, 4> at) {
@@ -57,7 +58,8 @@ TEST_CASE("max_pool2d: NaN wins, the first of equals gets the gradient") {
     CHECK(test::bitwise_equal(autograd::grad(leaf), Tensor<double, 4>{{{{1, 0}, {0, 0}}}}));
 }
 
-TEST_CASE_TEMPLATE("max_pool_2x2: every ISA agrees with the general windows, forward and backward", Arch, LAMINA_TEST_ARCHS) {
+TEST_CASE_TEMPLATE("max_pool_2x2: every ISA agrees with the general windows, forward and backward", Arch,
+                   LAMINA_TEST_ARCHS) {
     for (Index width : {2, 3, 4, 7, 8, 14, 15, 31, 32, 33, 34, 63, 66, 67})
         for (Index height : {2, 5}) {
             auto x = test::wave<float>(Shape{2, 1, height, width});
@@ -92,8 +94,11 @@ TEST_CASE("pooling: gradients match finite differences, also of strided input") 
     const auto check = [&](auto f) { CHECK(autograd::gradcheck(f, x) < 1e-8); };
     check([](const auto& t) { return max_pool2d(t, {.kernel = 2}); });
     check([](const auto& t) { return max_pool2d(t, {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true}); });
-    check([](const auto& t) { return avg_pool2d(t, {.kernel = {3, 2}, .stride = 2, .padding = 1, .ceil_mode = true}); });
-    check([](const auto& t) { return avg_pool2d(t, {.kernel = 2, .count_include_pad = false, .divisor_override = 3}); });
+    check([](const auto& t) {
+        return avg_pool2d(t, {.kernel = {3, 2}, .stride = 2, .padding = 1, .ceil_mode = true});
+    });
+    check(
+        [](const auto& t) { return avg_pool2d(t, {.kernel = 2, .count_include_pad = false, .divisor_override = 3}); });
     check([](const auto& t) { return adaptive_avg_pool2d(t, {4, 3}); });
 }
 
@@ -110,14 +115,16 @@ TEST_CASE("avg_pool2d: divisors with padding, without it, and fixed") {
 TEST_CASE("pooling: nothing in gives nothing out, bad options are named") {
     CHECK(max_pool2d(zeros<float>(Shape{0, 3, 4, 4}), {.kernel = 2}).shape() == Shape{0, 3, 2, 2});
     const auto x = zeros<float>(Shape{1, 1, 4, 4});
-    CHECK(test::message_of<ShapeError>([&] { max_pool2d(x, {.kernel = 5}); }) ==
-          "max_pool2d: output must not be empty (input [1, 1, 4, 4], kernel 5x5, stride 5x5, padding 0x0, dilation 1x1)");
+    CHECK(
+        test::message_of<ShapeError>([&] { max_pool2d(x, {.kernel = 5}); }) ==
+        "max_pool2d: output must not be empty (input [1, 1, 4, 4], kernel 5x5, stride 5x5, padding 0x0, dilation 1x1)");
     CHECK(test::message_of<ValueError>([&] { avg_pool2d(x, {.kernel = 2, .padding = 2}); }) ==
           "avg_pool2d: padding must be at most half the kernel (padding 2x2, kernel 2x2)");
     CHECK(test::message_of<ValueError>([&] { max_pool2d(x, {.kernel = 0}); }) ==
           "max_pool2d: kernel, stride and dilation must be positive (kernel 0x0, stride 0x0, dilation 1x1)");
-    CHECK(test::message_of<ShapeError>([&] { adaptive_avg_pool2d(x, {0, 1}); }) ==
-          "adaptive_avg_pool2d: output and input must not be empty (input [1, 1, 4, 4], output 0x1)");
+    CHECK(test::message_of<ShapeError>([&] {
+              adaptive_avg_pool2d(x, {0, 1});
+          }) == "adaptive_avg_pool2d: output and input must not be empty (input [1, 1, 4, 4], output 0x1)");
 }
 
 TEST_CASE("pooling: golden values and gradients") {
@@ -131,13 +138,15 @@ TEST_CASE("pooling: golden values and gradients") {
         autograd::Tape tape;
         Tensor<float, 4> y;
         if (op == "max_pool2d") {
-            const MaxPool2dOptions options{.kernel = size, .stride = stride, .padding = padding,
-                                           .ceil_mode = c.flag("ceil_mode", false)};
+            const MaxPool2dOptions options{
+                .kernel = size, .stride = stride, .padding = padding, .ceil_mode = c.flag("ceil_mode", false)};
             Tensor<std::int64_t, 4> indices;
             std::tie(y, indices) = max_pool2d_with_indices(x, options);
             test::check_golden(c, "indices", indices);
         } else if (op == "avg_pool2d") {
-            y = avg_pool2d(x, {.kernel = size, .stride = stride, .padding = padding,
+            y = avg_pool2d(x, {.kernel = size,
+                               .stride = stride,
+                               .padding = padding,
                                .ceil_mode = c.flag("ceil_mode", false),
                                .count_include_pad = c.flag("count_include_pad", true)});
         } else {

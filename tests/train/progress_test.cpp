@@ -12,5 +12,6 @@ TEST_CASE("progress: the line holds label, part, metrics, rate and time, and nev
     CHECK(line.find("images/s") != std::string::npos);
     CHECK(line.ends_with("s left"));
     CHECK(progress.line(200, {}, 100).find("100%") != std::string::npos);
-    for (int width : {10, 30, 60, 200}) CHECK(int(progress.line(50, {{"loss", 1}, {"accuracy", 0.5}}, width).size()) < width);
+    for (int width : {10, 30, 60, 200})
+        CHECK(int(progress.line(50, {{"loss", 1}, {"accuracy", 0.5}}, width).size()) < width);
 }

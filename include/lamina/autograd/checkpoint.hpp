@@ -33,18 +33,18 @@ auto checkpoint(F f, const X&... x) {
         Tape silent{.training = training, .generator = &tape->rng(), .paused = true};
         return f(x...);
     }();
-    tape->record("checkpoint", y,
-                 [f, before, training, inputs = std::tuple(x...)]<class T>(const T* dy) {
-                     auto leaves = std::apply([](const auto&... t) { return std::tuple(leaf(t.detach())...); }, inputs);
-                     random::Rng replay = before;
-                     Tape inner{.training = training, .generator = &replay};
-                     auto y = std::apply(f, leaves);
-                     if (!recording(y)) return;
-                     inner.backward(y, borrow(y.shape(), const_cast<T*>(dy)));
-                     [&]<std::size_t... I>(std::index_sequence<I...>) {
-                         (detail::pass_on(std::get<I>(leaves), std::get<I>(inputs)), ...);
-                     }(std::index_sequence_for<X...>{});
-                 });
+    tape->record("checkpoint", y, [f, before, training, inputs = std::tuple(x...)]<class T>(const T* dy) {
+        auto leaves = std::apply([](const auto&... t) { return std::tuple(leaf(t.detach())...); }, inputs);
+        random::Rng replay = before;
+        Tape inner{.training = training, .generator = &replay};
+        auto y = std::apply(f, leaves);
+        if (!recording(y)) return;
+        inner.backward(y, borrow(y.shape(), const_cast<T*>(dy)));
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            (detail::pass_on(std::get<I>(leaves), std::get<I>(inputs)), ...);
+        }
+        (std::index_sequence_for<X...>{});
+    });
     return y;
 }
 

@@ -11,9 +11,8 @@ public:
     explicit Saved(const Tensor<T, R>& x) : tensor_(x), version_(x.defined() ? x.storage()->version() : 0) {}
     const Tensor<T, R>& tensor() const {
         require<GradError>(!tensor_.defined() || tensor_.storage()->version() == version_,
-                           "backward: a saved tensor of shape ", tensor_.shape(),
-                           " was changed in place (version ", version_, " when recorded, now ",
-                           tensor_.defined() ? tensor_.storage()->version() : 0, ")");
+                           "backward: a saved tensor of shape ", tensor_.shape(), " was changed in place (version ",
+                           version_, " when recorded, now ", tensor_.defined() ? tensor_.storage()->version() : 0, ")");
         return tensor_;
     }
     const T* data() const { return tensor().data(); }

@@ -34,7 +34,8 @@ struct NodeOf final : Node {
 class Recorder {
 public:
     explicit Recorder(Tape* owner)
-        : outer_(std::exchange(current, owner)), serial(__atomic_add_fetch(&tape_serial, 1, __ATOMIC_RELAXED)) {}
+        : outer_(std::exchange(current, owner)),
+          serial(__atomic_add_fetch(&tape_serial, 1, __ATOMIC_RELAXED)) {}
     Recorder(const Recorder&) = delete;
     Recorder& operator=(const Recorder&) = delete;
     ~Recorder() {
@@ -69,9 +70,9 @@ struct BackwardOptions {
 /// innermost records. Layers that behave differently in training (dropout, batch normalisation) do so exactly while a
 /// tape with `training` records.
 struct Tape {
-    bool training = true;               ///< false: gradients in evaluation mode
-    random::Rng* generator = nullptr;   ///< where dropout masks come from; by default one per thread
-    bool paused = false;                ///< true: nothing is recorded, the mode stays
+    bool training = true;              ///< false: gradients in evaluation mode
+    random::Rng* generator = nullptr;  ///< where dropout masks come from; by default one per thread
+    bool paused = false;               ///< true: nothing is recorded, the mode stays
     detail::Recorder recorder{this};
 
     /// The generator of this tape's random layers.
@@ -151,14 +152,16 @@ void Tape::run(const Tensor<T, R>& y, const T* dy, BackwardOptions options) {
         Tape* const outer;
         const std::uint64_t outer_serial;
         explicit Running(std::uint64_t serial)
-            : outer(std::exchange(detail::current, nullptr)), outer_serial(std::exchange(detail::running, serial)) {}
+            : outer(std::exchange(detail::current, nullptr)),
+              outer_serial(std::exchange(detail::running, serial)) {}
         ~Running() {
             detail::current = outer;
             detail::running = outer_serial;
         }
     } running(recorder.serial);
     const auto seed = grad_target<T>(y.grad_link());
-    for (Index i = 0; i < y.numel(); ++i) seed.data[i] = seed.accumulate ? seed.data[i] + dy[i] : dy[i];
+    if (!seed.accumulate) std::memcpy(seed.data, dy, std::size_t(y.numel()) * sizeof(T));
+    for (Index i = 0; seed.accumulate && i < y.numel(); ++i) seed.data[i] += dy[i];
     recorder.consumed = !options.retain;
     for (auto i = recorder.nodes.size(); i-- > 0;) {
         GradSlot& slot = *recorder.nodes[i]->slot;

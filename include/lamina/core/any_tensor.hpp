@@ -12,8 +12,8 @@ class AnyTensor {
 public:
     AnyTensor() = default;
     template <Element T, int R>
-    AnyTensor(const Tensor<T, R>& tensor)
-        : dtype_(dtype_of<T>), shape_(tensor.shape().begin(), tensor.shape().end()) {
+    AnyTensor(const Tensor<T, R>& tensor) : dtype_(dtype_of<T>),
+                                            shape_(tensor.shape().begin(), tensor.shape().end()) {
         const Tensor<T, R> dense = tensor.is_contiguous() ? tensor : tensor.clone();
         storage_ = dense.storage();
         data_ = const_cast<T*>(dense.data());
@@ -21,7 +21,10 @@ public:
     }
     /// Dense elements of run-time type inside `storage`, starting at `data`. Throws ShapeError for a bad shape.
     AnyTensor(DType dtype, std::vector<Index> shape, Ref<Storage> storage, void* data)
-        : dtype_(dtype), shape_(std::move(shape)), storage_(std::move(storage)), data_(data) {
+        : dtype_(dtype),
+          shape_(std::move(shape)),
+          storage_(std::move(storage)),
+          data_(data) {
         checked_numel(shape_.data(), rank(), size_of(dtype_));
     }
     /// Zero-filled.

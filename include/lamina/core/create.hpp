@@ -71,7 +71,8 @@ Tensor<T, 1> linspace(std::type_identity_t<T> start, std::type_identity_t<T> end
     auto out = empty<T>(Shape{steps});
     T* y = out.mutable_data();
     const T step = steps > 1 ? (end - start) / T(steps - 1) : T(0);
-    for (Index i = 0; i < steps; ++i) y[i] = i < steps / 2 || steps == 1 ? start + T(i) * step : end - T(steps - 1 - i) * step;
+    for (Index i = 0; i < steps; ++i)
+        y[i] = i < steps / 2 || steps == 1 ? start + T(i) * step : end - T(steps - 1 - i) * step;
     return out;
 }
 
@@ -91,8 +92,8 @@ Tensor<T, 2> eye(Index n) {
 /// Copy of `values` in row-major order. Throws ShapeError when their number is not that of `shape`.
 template <Element T, int R>
 Tensor<T, R> from_span(const Shape<R>& shape, std::span<const std::type_identity_t<T>> values) {
-    require(checked_numel(shape.begin(), R) == Index(values.size()), "from_span: shape ", shape, " needs ", shape.numel(),
-            " values but there are ", Index(values.size()));
+    require(checked_numel(shape.begin(), R) == Index(values.size()), "from_span: shape ", shape, " needs ",
+            shape.numel(), " values but there are ", Index(values.size()));
     auto out = empty<T>(shape);
     std::copy_n(values.data(), values.size(), out.mutable_data());
     return out;

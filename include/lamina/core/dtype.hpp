@@ -18,7 +18,8 @@ struct bfloat16 {
     constexpr explicit bfloat16(float x) {
         const auto u = std::bit_cast<std::uint32_t>(x);
         const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
-        bits = std::uint16_t(nan ? (u >> 16) | 0x40u : (u + 0x7fffu + ((u >> 16) & 1u)) >> 16);  // nearest, ties to even
+        bits =
+            std::uint16_t(nan ? (u >> 16) | 0x40u : (u + 0x7fffu + ((u >> 16) & 1u)) >> 16);  // nearest, ties to even
     }
     constexpr operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
 };
@@ -49,11 +50,11 @@ struct half {
 /// Compile-time facts about an element type; only the types below have them.
 template <class T>
 struct dtype_traits;
-#define LAMINA_DTYPE(type, tag, text)                       \
-    template <>                                             \
-    struct dtype_traits<type> {                             \
-        static constexpr DType value = DType::tag;          \
-        static constexpr std::string_view name = text;      \
+#define LAMINA_DTYPE(type, tag, text)                  \
+    template <>                                        \
+    struct dtype_traits<type> {                        \
+        static constexpr DType value = DType::tag;     \
+        static constexpr std::string_view name = text; \
     }
 LAMINA_DTYPE(float, f32, "float32");
 LAMINA_DTYPE(double, f64, "float64");
@@ -69,7 +70,9 @@ LAMINA_DTYPE(bool, boolean, "bool");
 
 /// A type that a tensor can hold.
 template <class T>
-concept Element = requires { dtype_traits<T>::value; };
+concept Element = requires {
+    dtype_traits<T>::value;
+};
 /// A type that ops compute and differentiate in.
 template <class T>
 concept Real = std::is_same_v<T, float> || std::is_same_v<T, double>;

@@ -25,13 +25,21 @@ private:
     std::string message_;
 };
 /// Extents that do not fit each other or the operation.
-struct ShapeError : Error { using Error::Error; };
+struct ShapeError : Error {
+    using Error::Error;
+};
 /// An option, index or element outside what the operation allows.
-struct ValueError : Error { using Error::Error; };
+struct ValueError : Error {
+    using Error::Error;
+};
 /// A misuse of gradients: no tape, a consumed tape, a saved tensor that changed.
-struct GradError : Error { using Error::Error; };
+struct GradError : Error {
+    using Error::Error;
+};
 /// A file that is missing, malformed or cannot be written.
-struct IoError : Error { using Error::Error; };
+struct IoError : Error {
+    using Error::Error;
+};
 
 namespace detail {
 
@@ -48,9 +56,7 @@ void append(std::string& out, N number) {
 }
 template <class V>
     requires requires(const V& value, std::string& out) { value.append_to(out); }
-void append(std::string& out, const V& value) {
-    value.append_to(out);
-}
+void append(std::string& out, const V& value) { value.append_to(out); }
 
 }  // namespace detail
 
@@ -76,7 +82,8 @@ template <class E = ShapeError, class... Parts>
 /// Throws `E` unless `holds`; the message is put together only then.
 template <class E = ShapeError, class... Parts>
 LAMINA_INLINE void require(bool holds, const Parts&... parts) {
-    if (!holds) [[unlikely]] fail<E>(parts...);
+    if (!holds) [[unlikely]]
+        fail<E>(parts...);
 }
 
 }  // namespace lamina::inline LAMINA_ABI

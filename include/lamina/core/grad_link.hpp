@@ -7,8 +7,7 @@ namespace lamina::inline LAMINA_ABI {
 
 /// Where the gradient of a tensor gathers: a dense row-major buffer over the tensor's shape, whatever its strides.
 struct GradSlot : RefCounted {
-    GradSlot(DType type, Index elements, std::uint64_t recorded_by)
-        : dtype(type), numel(elements), tape(recorded_by) {}
+    GradSlot(DType type, Index elements, std::uint64_t recorded_by) : dtype(type), numel(elements), tape(recorded_by) {}
     DType dtype;
     Index numel;
     std::uint64_t tape;     ///< serial of the tape whose node made the tensor; 0 for a leaf

@@ -38,8 +38,7 @@ namespace detail {
 class SpinLock {
 public:
     void lock() {
-        while (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE)) {
-        }
+        while (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE)) {}
     }
     void unlock() { __atomic_store_n(&held_, false, __ATOMIC_RELEASE); }
 

@@ -33,7 +33,10 @@ public:
 
 private:
     Storage(void* data, std::size_t pooled, void* owner, void (*release)(void*))
-        : data_(data), pooled_bytes_(pooled), owner_(owner), release_(release) {}
+        : data_(data),
+          pooled_bytes_(pooled),
+          owner_(owner),
+          release_(release) {}
 
     void* data_;
     std::size_t pooled_bytes_;

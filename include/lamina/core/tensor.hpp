@@ -62,15 +62,9 @@ public:
         std::memset(static_cast<void*>(data_), 0, std::size_t(numel()) * sizeof(T));
     }
     /// A single number.
-    explicit Tensor(T value)
-        requires(R == 0)
-        : Tensor(uninitialized(Shape<0>{})) {
-        *data_ = value;
-    }
+    explicit Tensor(T value) requires(R == 0) : Tensor(uninitialized(Shape<0>{})) { *data_ = value; }
     /// `Tensor<float, 2>{{1, 2}, {3, 4}}`. Throws ShapeError when rows differ in length.
-    Tensor(typename detail::NestedList<T, R>::type values)
-        requires(R > 0)
-    {
+    Tensor(typename detail::NestedList<T, R>::type values) requires(R > 0) {
         Shape<R> shape;
         measure(values, shape, 0);
         *this = uninitialized(shape);
@@ -79,7 +73,10 @@ public:
     }
     /// The low-level constructor that all others and every view end in. Strides are in elements.
     Tensor(Ref<Storage> storage, T* data, const Shape<R>& shape, const Strides<R>& strides)
-        : storage_(std::move(storage)), data_(data), shape_(shape), strides_(strides) {}
+        : storage_(std::move(storage)),
+          data_(data),
+          shape_(shape),
+          strides_(strides) {}
     /// Dense tensor whose elements are not set. Throws ShapeError as the zero-filled constructor.
     static Tensor uninitialized(const Shape<R>& shape) {
         const Index count = checked_numel(shape.begin(), R, sizeof(T));
@@ -125,15 +122,11 @@ public:
     /// Element at these indices (negative ones count from the back). Throws ValueError naming index and shape.
     template <class... I>
         requires(sizeof...(I) == std::size_t(R) && (std::is_integral_v<I> && ...))
-    const T& operator()(I... index) const {
-        return data_[offset_of({Index(index)...})];
-    }
+    const T& operator()(I... index) const { return data_[offset_of({Index(index)...})]; }
     /// The same for writing.
     template <class... I>
         requires(sizeof...(I) == std::size_t(R) && (std::is_integral_v<I> && ...))
-    T& mutable_at(I... index) {
-        return mutable_data()[offset_of({Index(index)...})];
-    }
+    T& mutable_at(I... index) { return mutable_data()[offset_of({Index(index)...})]; }
     /// The only element. Throws ShapeError when there is another number of them.
     T item() const {
         require(numel() == 1, "item: tensor must have one element but has shape ", shape_);
@@ -183,8 +176,8 @@ private:
         for (int d = 0; d < R; ++d) {
             const auto u = std::size_t(d);
             const Index i = index[u] < 0 ? index[u] + shape_[d] : index[u];
-            require<ValueError>(i >= 0 && i < shape_[d], "index: ", index[u], " is outside dimension ", d, " of extent ",
-                                shape_[d], " (shape ", shape_, ")");
+            require<ValueError>(i >= 0 && i < shape_[d], "index: ", index[u], " is outside dimension ", d,
+                                " of extent ", shape_[d], " (shape ", shape_, ")");
             offset += i * strides_[u];
         }
         require<ValueError>(defined(), "index: the tensor is undefined");

@@ -98,8 +98,8 @@ Tensor<T, To> expand(const Tensor<T, R>& x, const Shape<To>& shape) {
     Strides<To> strides{};
     for (int d = 0; d < R; ++d) {
         const int to = d + To - R;
-        require(x.shape()[d] == shape[to] || x.shape()[d] == 1, "expand: extents must be equal or 1 (", x.shape(), " to ",
-                shape, ")");
+        require(x.shape()[d] == shape[to] || x.shape()[d] == 1, "expand: extents must be equal or 1 (", x.shape(),
+                " to ", shape, ")");
         strides[std::size_t(to)] = x.shape()[d] == 1 ? 0 : x.strides()[std::size_t(d)];
     }
     return Tensor<T, To>(x.storage(), const_cast<T*>(x.data()), shape, strides);

@@ -29,9 +29,8 @@ void column_sum(Index rows, Index columns, const T* x, T* out, bool accumulate) 
                 V total(T(0));
                 Index i = first;
                 for (; i + 8 <= last; i += 8, p += 8 * columns) {
-                    const auto at = [&](Index r) LAMINA_INLINE_LAMBDA {
-                        return simd::load_count<Arch>(p + r * columns, lanes);
-                    };
+                    const auto at = [&](Index r)
+                                        LAMINA_INLINE_LAMBDA { return simd::load_count<Arch>(p + r * columns, lanes); };
                     total += ((at(0) + at(1)) + (at(2) + at(3))) + ((at(4) + at(5)) + (at(6) + at(7)));
                 }
                 for (; i < last; ++i, p += columns) total += simd::load_count<Arch>(p, lanes);

@@ -148,32 +148,36 @@ void max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* dy, T* dx
 
 template <class T>
 void avg_pool2d_forward(const PoolGeometry& g, AverageDivisor divisor, const T* x, T* y) {
-    detail::for_each_window(g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index oy, Index ox) {
-        y[out] = detail::window_sum(x + plane * g.in_h * g.in_w, g.in_w, rows, columns) /
-                 T(detail::divisor_of(g, divisor, rows, columns, oy, ox));
-    });
+    detail::for_each_window(g,
+                            [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index oy, Index ox) {
+                                y[out] = detail::window_sum(x + plane * g.in_h * g.in_w, g.in_w, rows, columns) /
+                                         T(detail::divisor_of(g, divisor, rows, columns, oy, ox));
+                            });
 }
 template <class T>
 void avg_pool2d_grad_input(const PoolGeometry& g, AverageDivisor divisor, const T* dy, T* dx) {
-    detail::for_each_window(g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index oy, Index ox) {
-        detail::add_to_window(dx + plane * g.in_h * g.in_w, g.in_w, rows, columns,
-                              dy[out] / T(detail::divisor_of(g, divisor, rows, columns, oy, ox)));
-    });
+    detail::for_each_window(
+        g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index oy, Index ox) {
+            detail::add_to_window(dx + plane * g.in_h * g.in_w, g.in_w, rows, columns,
+                                  dy[out] / T(detail::divisor_of(g, divisor, rows, columns, oy, ox)));
+        });
 }
 
 template <class T>
 void adaptive_avg_pool2d_forward(const PoolGeometry& g, const T* x, T* y) {
-    detail::for_each_adaptive_window(g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index, Index) {
-        y[out] = detail::window_sum(x + plane * g.in_h * g.in_w, g.in_w, rows, columns) /
-                 T((rows.end - rows.first) * (columns.end - columns.first));
-    });
+    detail::for_each_adaptive_window(
+        g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index, Index) {
+            y[out] = detail::window_sum(x + plane * g.in_h * g.in_w, g.in_w, rows, columns) /
+                     T((rows.end - rows.first) * (columns.end - columns.first));
+        });
 }
 template <class T>
 void adaptive_avg_pool2d_grad_input(const PoolGeometry& g, const T* dy, T* dx) {
-    detail::for_each_adaptive_window(g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index, Index) {
-        detail::add_to_window(dx + plane * g.in_h * g.in_w, g.in_w, rows, columns,
-                              dy[out] / T((rows.end - rows.first) * (columns.end - columns.first)));
-    });
+    detail::for_each_adaptive_window(
+        g, [&](Index plane, Index out, detail::Taps rows, detail::Taps columns, Index, Index) {
+            detail::add_to_window(dx + plane * g.in_h * g.in_w, g.in_w, rows, columns,
+                                  dy[out] / T((rows.end - rows.first) * (columns.end - columns.first)));
+        });
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

@@ -7,7 +7,8 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// y [planes, in_h / 2, in_w / 2] = largest of each 2x2 window of x [planes, in_h, in_w]; NaN counts as larger than all.
+/// y [planes, in_h / 2, in_w / 2] = largest of each 2x2 window of x [planes, in_h, in_w]; NaN counts as larger than
+/// all.
 template <class Arch = simd::native, class T>
 void max_pool_2x2_forward(Index planes, Index in_h, Index in_w, const T* x, T* y);
 

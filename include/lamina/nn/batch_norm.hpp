@@ -23,7 +23,9 @@ struct BatchNorm2d {
     Buffer<std::int64_t, 0> num_batches_tracked{Shape<0>{}};
 
     explicit BatchNorm2d(Index channels, const BatchNormConfig& config = {})
-        : options(config), running_mean(Shape{channels}), running_var(ones<T>(Shape{channels})) {
+        : options(config),
+          running_mean(Shape{channels}),
+          running_var(ones<T>(Shape{channels})) {
         if (!config.affine) return;
         weight.emplace(ones<T>(Shape{channels}));
         bias.emplace(Shape{channels});

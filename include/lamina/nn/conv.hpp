@@ -26,7 +26,8 @@ struct Conv2d {
 
     /// Zeros; `reset` draws initial values. Throws ValueError when the channels do not divide into the groups.
     Conv2d(Index in, Index out, const Conv2dConfig& c)
-        : options{c.stride, c.padding, c.dilation, c.groups}, weight(weight_shape(in, out, c)) {
+        : options{c.stride, c.padding, c.dilation, c.groups},
+          weight(weight_shape(in, out, c)) {
         if (c.bias) bias.emplace(Shape{out});
     }
     /// Weight and bias uniform in ±1/sqrt(in / groups * kernel area).
@@ -88,8 +89,9 @@ private:
         const auto g = conv2d_geometry(x.shape(), w.shape(), options);
         const kernels::BiasRows add{b ? b->data() : nullptr};
         if constexpr (sizeof...(F) == 0) return lamina::detail::conv2d_apply(g, contiguous(x), w, add);
-        else return lamina::detail::conv2d_apply(g, contiguous(x), w,
-                                                 kernels::Then{add, kernels::Apply{activation.function...}});
+        else
+            return lamina::detail::conv2d_apply(g, contiguous(x), w,
+                                                kernels::Then{add, kernels::Apply{activation.function...}});
     }
     static Shape<4> weight_shape(Index in, Index out, const Conv2dConfig& c) {
         require<ValueError>(c.groups > 0 && in % c.groups == 0 && out % c.groups == 0,

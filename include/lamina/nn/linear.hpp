@@ -39,9 +39,7 @@ struct Linear {
     }
     template <class Next, class... More>
         requires is_activation<Next>
-    static constexpr std::size_t absorbs() {
-        return 1;
-    }
+    static constexpr std::size_t absorbs() { return 1; }
     template <int R, class... F>
     Tensor<T, R> fused(const Tensor<T, R>& x, const Activation<F>&... activation) const {
         const auto packed = packed_.get([&] { return pack(); }, weight);

@@ -10,7 +10,9 @@ namespace lamina::inline LAMINA_ABI::nn {
 
 /// A struct with the static function `members`.
 template <class M>
-concept Module = requires(M& module) { std::remove_cvref_t<M>::members(module, [](std::string_view, auto&) {}); };
+concept Module = requires(M& module) {
+    std::remove_cvref_t<M>::members(module, [](std::string_view, auto&) {});
+};
 
 namespace detail {
 
@@ -45,14 +47,14 @@ void walk(const std::string& name, M& member, OnTensor& on_tensor, OnModule& on_
         if (member) walk(name, *member, on_tensor, on_module);
     } else if constexpr (Module<Plain>) {
         on_module(name, member);
-        Plain::members(member, [&](std::string_view part, auto& inner) {
-            walk(joined(name, part), inner, on_tensor, on_module);
-        });
+        Plain::members(
+            member, [&](std::string_view part, auto& inner) { walk(joined(name, part), inner, on_tensor, on_module); });
     } else if constexpr (requires { member.begin(), member.size(); }) {  // a list of modules: names are indices
         std::size_t i = 0;
         for (auto& inner : member) walk(joined(name, message(Index(i++))), inner, on_tensor, on_module);
     } else {
-        static_assert(Module<Plain>, "members() may visit parameters, buffers, modules, and optionals or lists of them");
+        static_assert(Module<Plain>,
+                      "members() may visit parameters, buffers, modules, and optionals or lists of them");
     }
 }
 

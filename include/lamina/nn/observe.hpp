@@ -31,7 +31,8 @@ inline bool may_fuse() { return !detail::observer && !autograd::current_tape(); 
 /// `output`, after the thread's observer, if any, has seen it; every layer returns its result through this.
 template <class Layer, Element T, int R>
 Tensor<T, R> observed(const Layer& layer, Tensor<T, R> output) {
-    if (detail::observer) [[unlikely]] detail::observer->on_output(&layer, Layer::kind, AnyTensor(output));
+    if (detail::observer) [[unlikely]]
+        detail::observer->on_output(&layer, Layer::kind, AnyTensor(output));
     return output;
 }
 

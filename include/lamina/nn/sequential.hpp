@@ -39,9 +39,8 @@ struct Sequential {
         return std::get<I>(layers);
     }
     static void members(auto& self, auto&& visit) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (visit(message(Index(I)), std::get<I>(self.layers)), ...);
-        }(std::index_sequence_for<Layers...>{});
+        [&]<std::size_t... I>(std::index_sequence<I...>) { (visit(message(Index(I)), std::get<I>(self.layers)), ...); }
+        (std::index_sequence_for<Layers...>{});
     }
 
 private:
@@ -52,10 +51,10 @@ private:
         } else {
             constexpr std::size_t more = absorbed<I>(std::make_index_sequence<sizeof...(Layers) - I>{});
             if constexpr (more > 0)
-                if (may_fuse())
-                    return [&]<std::size_t... J>(std::index_sequence<J...>) {
+                if (may_fuse()) return [&]<std::size_t... J>(std::index_sequence<J...>) {
                         return run<I + 1 + more>(std::get<I>(layers).fused(x, std::get<I + 1 + J>(layers)...));
-                    }(std::make_index_sequence<more>{});
+                    }
+            (std::make_index_sequence<more>{});
             return run<I + 1>(std::get<I>(layers)(x));
         }
     }

@@ -20,7 +20,8 @@ inline kernels::Conv2dGeometry conv2d_geometry(const Shape<4>& x, const Shape<4>
     require<ValueError>(o.stride.h > 0 && o.stride.w > 0 && o.dilation.h > 0 && o.dilation.w > 0 && o.groups > 0,
                         "conv2d: stride, dilation and groups must be positive (stride ", o.stride, ", dilation ",
                         o.dilation, ", groups ", o.groups, ")");
-    require<ValueError>(o.padding.h >= 0 && o.padding.w >= 0, "conv2d: padding must not be negative but is ", o.padding);
+    require<ValueError>(o.padding.h >= 0 && o.padding.w >= 0, "conv2d: padding must not be negative but is ",
+                        o.padding);
     require(weight[0] > 0 && weight[1] > 0 && weight[2] > 0 && weight[3] > 0,
             "conv2d: weight must not be empty (input ", x, ", weight ", weight, ")");
     require(x[1] == weight[1] * o.groups, "conv2d: weight fits inputs of ", weight[1] * o.groups,
@@ -35,8 +36,8 @@ inline kernels::Conv2dGeometry conv2d_geometry(const Shape<4>& x, const Shape<4>
     const Index out_w = outputs(x[3], weight[3], o.stride.w, o.padding.w, o.dilation.w);
     require(out_h > 0 && out_w > 0, "conv2d: padded input must be at least as large as the kernel (input ", x,
             ", weight ", weight, ", padding ", o.padding, ", dilation ", o.dilation, ")");
-    return {x[0],      x[1],       x[2],       x[3],        weight[0],    weight[2], weight[3], o.stride.h, o.stride.w,
-            o.padding.h, o.padding.w, o.dilation.h, o.dilation.w, o.groups, out_h,     out_w};
+    return {x[0],       x[1],        x[2],        x[3],         weight[0],    weight[2], weight[3], o.stride.h,
+            o.stride.w, o.padding.h, o.padding.w, o.dilation.h, o.dilation.w, o.groups,  out_h,     out_w};
 }
 
 namespace detail {
@@ -64,15 +65,15 @@ Tensor<T, 4> conv2d(const Tensor<T, 4>& x, const Tensor<T, 4>& weight, const Opt
     const auto b = bias ? contiguous(*bias) : Tensor<T, 1>();
     auto y = detail::conv2d_apply(g, input, w, kernels::BiasRows{b.data()});
     if (auto* tape = autograd::recording(x, weight, bias))
-        tape->record("conv2d", y,
-                     [g, x = autograd::saved(input), w = autograd::saved(w), b = b.grad_link()](const T* dy) {
-                         if (const auto dx = autograd::grad_target(x))
-                             kernels::conv2d_grad_input(g, dy, w.data(), dx.data, dx.accumulate);
-                         if (const auto dw = autograd::grad_target(w))
-                             kernels::conv2d_grad_weight(g, dy, x.data(), dw.data, dw.accumulate);
-                         if (const auto db = autograd::grad_target<T>(b))
-                             kernels::channel_sum(g.batch, g.out_channels, g.out_h * g.out_w, dy, db.data, db.accumulate);
-                     });
+        tape->record(
+            "conv2d", y, [g, x = autograd::saved(input), w = autograd::saved(w), b = b.grad_link()](const T* dy) {
+                if (const auto dx = autograd::grad_target(x))
+                    kernels::conv2d_grad_input(g, dy, w.data(), dx.data, dx.accumulate);
+                if (const auto dw = autograd::grad_target(w))
+                    kernels::conv2d_grad_weight(g, dy, x.data(), dw.data, dw.accumulate);
+                if (const auto db = autograd::grad_target<T>(b))
+                    kernels::channel_sum(g.batch, g.out_channels, g.out_h * g.out_w, dy, db.data, db.accumulate);
+            });
     return y;
 }
 

@@ -36,17 +36,18 @@ Tensor<T, R> linear(const Tensor<T, R>& x, const Tensor<T, 2>& weight, const Opt
     kernels::gemm({rows, out, in}, kernels::row_major(input.data(), in), kernels::transposed(w.data(), in),
                   y.mutable_data(), out, false, kernels::BiasColumns{b.data()});
     if (auto* tape = autograd::recording(x, weight, bias))
-        tape->record("linear", y,
-                     [x = autograd::saved(input), w = autograd::saved(w), b = b.grad_link(), rows, in, out](const T* dy) {
-                         if (const auto dx = autograd::grad_target(x))
-                             kernels::gemm({rows, in, out}, kernels::row_major(dy, out),
-                                           kernels::row_major(w.data(), in), dx.data, in, dx.accumulate);
-                         if (const auto dw = autograd::grad_target(w))
-                             kernels::gemm({out, in, rows}, kernels::transposed(dy, out),
-                                           kernels::row_major(x.data(), in), dw.data, in, dw.accumulate);
-                         if (const auto db = autograd::grad_target<T>(b))
-                             kernels::column_sum(rows, out, dy, db.data, db.accumulate);
-                     });
+        tape->record(
+            "linear", y,
+            [x = autograd::saved(input), w = autograd::saved(w), b = b.grad_link(), rows, in, out](const T* dy) {
+                if (const auto dx = autograd::grad_target(x))
+                    kernels::gemm({rows, in, out}, kernels::row_major(dy, out), kernels::row_major(w.data(), in),
+                                  dx.data, in, dx.accumulate);
+                if (const auto dw = autograd::grad_target(w))
+                    kernels::gemm({out, in, rows}, kernels::transposed(dy, out), kernels::row_major(x.data(), in),
+                                  dw.data, in, dw.accumulate);
+                if (const auto db = autograd::grad_target<T>(b))
+                    kernels::column_sum(rows, out, dy, db.data, db.accumulate);
+            });
     return y;
 }
 

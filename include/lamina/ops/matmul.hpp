@@ -19,9 +19,7 @@ struct MatrixBatch {
     Index rows, columns, row_stride, column_stride;
 
     kernels::MatrixView<T> view(Index offset) const { return {data + offset, row_stride, column_stride}; }
-    MatrixBatch transposed() const {
-        return {data, batch, steps, columns, rows, column_stride, row_stride};
-    }
+    MatrixBatch transposed() const { return {data, batch, steps, columns, rows, column_stride, row_stride}; }
 };
 template <class T, int R>
 MatrixBatch<T, R> matrix_batch(const T* data, const Shape<R>& shape, const Strides<R>& strides) {

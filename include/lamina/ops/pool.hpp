@@ -29,9 +29,10 @@ template <Real T>
 kernels::PoolGeometry pool_geometry(const char* op, const Tensor<T, 4>& x, Size2 kernel, Size2 stride, Size2 pad,
                                     Size2 dilation, bool ceil_mode) {
     if (stride == Size2(0)) stride = kernel;
-    require<ValueError>(kernel.h > 0 && kernel.w > 0 && stride.h > 0 && stride.w > 0 && dilation.h > 0 && dilation.w > 0,
-                        op, ": kernel, stride and dilation must be positive (kernel ", kernel, ", stride ", stride,
-                        ", dilation ", dilation, ")");
+    require<ValueError>(
+        kernel.h > 0 && kernel.w > 0 && stride.h > 0 && stride.w > 0 && dilation.h > 0 && dilation.w > 0, op,
+        ": kernel, stride and dilation must be positive (kernel ", kernel, ", stride ", stride, ", dilation ", dilation,
+        ")");
     require<ValueError>(pad.h >= 0 && pad.w >= 0 && pad.h <= kernel.h / 2 && pad.w <= kernel.w / 2, op,
                         ": padding must be at most half the kernel (padding ", pad, ", kernel ", kernel, ")");
     const auto outputs = [&](Index in, Index k, Index s, Index p, Index d) {
@@ -44,10 +45,10 @@ kernels::PoolGeometry pool_geometry(const char* op, const Tensor<T, 4>& x, Size2
     const auto& s = x.shape();
     const Size2 out{outputs(s[2], kernel.h, stride.h, pad.h, dilation.h),
                     outputs(s[3], kernel.w, stride.w, pad.w, dilation.w)};
-    require(out.h > 0 && out.w > 0, op, ": output must not be empty (input ", s, ", kernel ", kernel, ", stride ", stride,
-            ", padding ", pad, ", dilation ", dilation, ")");
-    return {s[0] * s[1], s[2],     s[3],     out.h, out.w, kernel.h,   kernel.w,
-            stride.h,    stride.w, pad.h,    pad.w, dilation.h, dilation.w};
+    require(out.h > 0 && out.w > 0, op, ": output must not be empty (input ", s, ", kernel ", kernel, ", stride ",
+            stride, ", padding ", pad, ", dilation ", dilation, ")");
+    return {s[0] * s[1], s[2],     s[3],  out.h, out.w,      kernel.h,  kernel.w,
+            stride.h,    stride.w, pad.h, pad.w, dilation.h, dilation.w};
 }
 
 template <Real T>
@@ -109,8 +110,19 @@ template <Real T>
 Tensor<T, 4> adaptive_avg_pool2d(const Tensor<T, 4>& x, Size2 output) {
     require(output.h > 0 && output.w > 0 && x.dim(2) > 0 && x.dim(3) > 0,
             "adaptive_avg_pool2d: output and input must not be empty (input ", x.shape(), ", output ", output, ")");
-    const kernels::PoolGeometry g{x.dim(0) * x.dim(1), x.dim(2), x.dim(3), output.h, output.w,
-                                  x.dim(2) / output.h + 1, x.dim(3) / output.w + 1, 1, 1, 0, 0, 1, 1};
+    const kernels::PoolGeometry g{x.dim(0) * x.dim(1),
+                                  x.dim(2),
+                                  x.dim(3),
+                                  output.h,
+                                  output.w,
+                                  x.dim(2) / output.h + 1,
+                                  x.dim(3) / output.w + 1,
+                                  1,
+                                  1,
+                                  0,
+                                  0,
+                                  1,
+                                  1};
     const auto input = contiguous(x);
     auto y = empty<T>(detail::pooled_shape(x.shape(), g));
     kernels::adaptive_avg_pool2d_forward(g, input.data(), y.mutable_data());

@@ -27,7 +27,10 @@ public:
     enum class Output { automatic, always, never };
 
     Progress(std::string_view label, Index total, std::string_view unit = "items", Output output = Output::automatic)
-        : label_(label), unit_(unit), total_(total > 0 ? total : 1), begin_(Clock::now()),
+        : label_(label),
+          unit_(unit),
+          total_(total > 0 ? total : 1),
+          begin_(Clock::now()),
           visible_(output == Output::always || (output == Output::automatic && is_terminal())) {}
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;

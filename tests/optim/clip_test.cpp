@@ -1,0 +1,67 @@
+#include <lamina/autograd/slot.hpp>
+#include <lamina/core/create.hpp>
+#include <lamina/optim/clip.hpp>
+#include <tests/support/golden.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace lamina;
+
+namespace {
+
+/// Leaves whose gradients are these tensors.
+template <class... G>
+std::vector<NamedTensor> with_gradients(const G&... gradients) {
+    std::vector<NamedTensor> out;
+    const auto add = [&](const auto& g) {
+        auto x = autograd::leaf(zeros_like(g));
+        std::copy_n(g.data(), g.numel(), autograd::grad_target(x).data);
+        out.push_back({"p", AnyTensor(x)});
+    };
+    (add(gradients), ...);
+    return out;
+}
+template <int R>
+Tensor<float, R> gradient(const NamedTensor& p) {
+    return autograd::grad(p.tensor.as<float, R>());
+}
+
+}  // namespace
+
+TEST_CASE("clip_grad_norm_: norms of all orders, and nothing is scaled below the bound") {
+    auto p = with_gradients(Tensor<float, 1>{3, 0}, Tensor<float, 1>{-4});
+    p.push_back({"without gradient", AnyTensor(autograd::leaf(Tensor<float, 1>{1}))});
+    CHECK(optim::clip_grad_norm_(p, 10) == 5);
+    CHECK(gradient<1>(p[0])(0) == 3);
+    CHECK(optim::clip_grad_norm_(p, 10, 1) == 7);
+    CHECK(optim::clip_grad_norm_(p, 2, std::numeric_limits<double>::infinity()) == 4);
+    CHECK(gradient<1>(p[0])(0) == doctest::Approx(1.5));
+    CHECK(gradient<1>(p[1])(0) == doctest::Approx(-2));
+    optim::clip_grad_value_(p, 1);
+    CHECK(gradient<1>(p[0])(0) == 1);
+    CHECK(gradient<1>(p[1])(0) == -1);
+    CHECK(optim::clip_grad_norm_({}, 1) == 0);
+    const auto bad = with_gradients(Tensor<float, 1>{NAN, 1});
+    CHECK(std::isnan(optim::clip_grad_norm_(bad, 1)));
+    CHECK(test::message_of<ValueError>([] { optim::clip_grad_norm_({}, -1); }) ==
+          "clip_grad_norm_: max_norm must not be negative and p be positive, but are -1 and 2");
+    CHECK(test::message_of<ValueError>([] { optim::clip_grad_value_({}, -1); }) ==
+          "clip_grad_value_: limit must not be negative but is -1");
+}
+
+TEST_CASE("clip_grad_norm_, clip_grad_value_: golden values") {
+    for (const auto& c : test::golden_cases("optim_clip")) {
+        CAPTURE(c.name());
+        if (c.has_meta("max_norm")) {
+            const auto p = with_gradients(c.tensor<float, 2>("in.g0"), c.tensor<float, 1>("in.g1"));
+            CHECK(optim::clip_grad_norm_(p, c.number("max_norm", 0), c.number("norm_type", 2)) ==
+                  doctest::Approx(double(c.tensor<float, 0>("out.total_norm").item())).epsilon(1e-6));
+            test::check_golden(c, "g0", gradient<2>(p[0]));
+            test::check_golden(c, "g1", gradient<1>(p[1]));
+        } else {
+            const auto p = with_gradients(c.tensor<float, 1>("in.g0"));
+            optim::clip_grad_value_(p, c.number("clip_value", 0));
+            test::check_golden(c, "g0", gradient<1>(p[0]));
+        }
+    }
+}
