@@ -90,7 +90,8 @@ TEST_CASE("copy: outputs large enough for streaming stores, aligned and not") {
             kernels::copy(transposed, x.data(), y.mutable_data() + skew);
             bool right = true;
             for (Index i = 0; i < rows; ++i)
-                for (Index j = 0; j < columns; ++j) right = right && y.data()[skew + i * columns + j] == x.data()[j * rows + i];
+                for (Index j = 0; j < columns; ++j)
+                    right = right && y.data()[skew + i * columns + j] == x.data()[j * rows + i];
             CHECK(right);
             rowwise.push(rows, columns, columns);
             rowwise.push(columns - 1, 1, 1);

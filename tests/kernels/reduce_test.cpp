@@ -1,7 +1,7 @@
 // Reduction trees: right against sums in double, the same bits for every vector width and number of threads.
 #include <lamina/kernels/reduce.hpp>
-#include <lamina/kernels/reduce_maps.hpp>
 #include <lamina/kernels/reduce_index.hpp>
+#include <lamina/kernels/reduce_maps.hpp>
 #include <tests/support/archs.hpp>
 #include <tests/support/compare.hpp>
 
@@ -54,7 +54,8 @@ void check(const kernels::ReduceGeometry& g) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("reduce: right, and the same bits for every instruction set and thread count", Arch, LAMINA_TEST_ARCHS) {
+TEST_CASE_TEMPLATE("reduce: right, and the same bits for every instruction set and thread count", Arch,
+                   LAMINA_TEST_ARCHS) {
     for (Index count : {0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 130, 1024, 1025, 2100, 5000}) {
         CAPTURE(count);
         check<Arch, float>({1, count, 1});
@@ -79,7 +80,8 @@ TEST_CASE_TEMPLATE("reduce: NaN wins, wherever it stands", Arch, LAMINA_TEST_ARC
             kernels::extremum_index<kernels::Largest, Arch>({1, n, 1}, x.data(), &index);
             CHECK(index == at);
             auto columns = empty<float>(Shape{2 * n});
-            for (Index i = 0; i < n; ++i) columns.mutable_data()[2 * i] = columns.mutable_data()[2 * i + 1] = x.data()[i];
+            for (Index i = 0; i < n; ++i)
+                columns.mutable_data()[2 * i] = columns.mutable_data()[2 * i + 1] = x.data()[i];
             CHECK(std::isnan(reduced<kernels::Largest, Arch>({1, n, 2}, columns)(1)));
         }
 }

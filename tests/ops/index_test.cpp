@@ -43,12 +43,14 @@ TEST_CASE("index_select, index_add: places, repeats, errors, gradients") {
     CHECK(sum(0, 1, 0) == x(0, 1, 0));
     CHECK(gradcheck([=](const auto& t) { return index_select(t, 1, at); }, strided(2, 3, 4)) < 1e-7);
     CHECK(gradcheck([=](const auto& t, const auto& s) { return index_add(t, 1, at, s); }, x, strided(4, 3, 2)) < 1e-7);
-    CHECK(value_error([&] { index_select(x, 1, I1{{0, 3}}); }) ==
-          "index_select: index 3 at position [1] must lie in [0, 3)");
+    CHECK(value_error([&] {
+              index_select(x, 1, I1{{0, 3}});
+          }) == "index_select: index 3 at position [1] must lie in [0, 3)");
     CHECK(value_error([&] { index_select(x, 1, I1{-1}); }) ==
           "index_select: index -1 at position [0] must lie in [0, 3)");
-    CHECK(value_error([&] { index_add(x, 0, I1{{4, 0, 0}}, ones<double>(Shape{3, 3, 2})); }) ==
-          "index_add: index 4 at position [0] must lie in [0, 4)");
+    CHECK(value_error([&] {
+              index_add(x, 0, I1{{4, 0, 0}}, ones<double>(Shape{3, 3, 2}));
+          }) == "index_add: index 4 at position [0] must lie in [0, 4)");
     CHECK(shape_error([&] { index_add(x, 0, at, x); }) ==
           "index_add: source must have shape [3, 3, 2] but has [4, 3, 2]");
 }
@@ -78,20 +80,31 @@ TEST_CASE("gather, scatter, scatter_add, take_along_dim: places, repeats, errors
     CHECK(sum(0, 3) == doctest::Approx(x(0, 3) + src(0, 1) + src(0, 2)));
     CHECK(sum(2, 0) == x(2, 0));
 
-    CHECK(gradcheck([=](const auto& t) { return gather(t, 1, at); }, view::transpose(test::wave<double>(Shape{4, 3}), 0, 1)) < 1e-7);
+    CHECK(gradcheck([=](const auto& t) { return gather(t, 1, at); },
+                    view::transpose(test::wave<double>(Shape{4, 3}), 0, 1)) < 1e-7);
     CHECK(gradcheck([=](const auto& t) { return take_along_dim(t, I2{{2, 0, 2}}, 1); }, x) < 1e-7);
     CHECK(gradcheck([=](const auto& t, const auto& s) { return scatter(t, 1, at, s); }, x, src) < 1e-7);
-    CHECK(gradcheck([=](const auto& t, const auto& s) { return scatter_add(t, 0, I2{{0, 2, 2}, {1, 1, 2}}, s); }, x, src) < 1e-7);
-    CHECK(gradcheck([=](const auto& t, const auto& s) { return scatter_add(scatter(t, 1, at, 2.0), 1, at, s); }, x, src) < 1e-7);
+    CHECK(gradcheck(
+              [=](const auto& t, const auto& s) {
+                  return scatter_add(t, 0, I2{{0, 2, 2}, {1, 1, 2}}, s);
+              },
+              x, src) < 1e-7);
+    CHECK(gradcheck([=](const auto& t, const auto& s) { return scatter_add(scatter(t, 1, at, 2.0), 1, at, s); }, x,
+                    src) < 1e-7);
 
-    CHECK(value_error([&] { gather(x, 1, I2{{0, 1}, {4, 0}}); }) == "gather: index 4 at position [1, 0] must lie in [0, 4)");
-    CHECK(value_error([&] { scatter(x, 0, I2{{-1}}, src); }) == "scatter: index -1 at position [0, 0] must lie in [0, 3)");
+    CHECK(value_error([&] {
+              gather(x, 1, I2{{0, 1}, {4, 0}});
+          }) == "gather: index 4 at position [1, 0] must lie in [0, 4)");
+    CHECK(value_error([&] { scatter(x, 0, I2{{-1}}, src); }) ==
+          "scatter: index -1 at position [0, 0] must lie in [0, 3)");
     CHECK(value_error([&] { scatter_add(x, 0, I2{{3}}, src); }) ==
           "scatter_add: index 3 at position [0, 0] must lie in [0, 3)");
-    CHECK(shape_error([&] { gather(x, 1, zeros<std::int64_t>(Shape{4, 1})); }) ==
-          "gather: index must not be larger than the input but for dimension 1 (input [3, 4], index [4, 1])");
-    CHECK(shape_error([&] { scatter(x, 0, zeros<std::int64_t>(Shape{3, 4}), src); }) ==
-          "scatter: index must not be larger than the source (index [3, 4], source [2, 4])");
+    CHECK(shape_error([&] {
+              gather(x, 1, zeros<std::int64_t>(Shape{4, 1}));
+          }) == "gather: index must not be larger than the input but for dimension 1 (input [3, 4], index [4, 1])");
+    CHECK(shape_error([&] {
+              scatter(x, 0, zeros<std::int64_t>(Shape{3, 4}), src);
+          }) == "scatter: index must not be larger than the source (index [3, 4], source [2, 4])");
 }
 
 TEST_CASE("embedding, one_hot: rows, padding, errors, gradients") {
@@ -141,12 +154,16 @@ TEST_CASE("masked_fill, masked_select, nonzero: broadcasting, errors, gradients"
     CHECK(places(2, 1) == 2);
     CHECK(nonzero(zeros<float>(Shape{3})).shape() == Shape{0, 1});
     CHECK(gradcheck([=](const auto& t) { return masked_fill(t, mask, 3); }, x) < 1e-7);
-    CHECK(gradcheck([=](const auto& t) { return masked_select(cat({t, masked_fill(t, row, 1)}), row); },
-                    view::transpose(test::wave<double>(Shape{3, 2}), 0, 1)) < 1e-7);
+    CHECK(gradcheck(
+              [=](const auto& t) {
+                  return masked_select(cat({t, masked_fill(t, row, 1)}), row);
+              },
+              view::transpose(test::wave<double>(Shape{3, 2}), 0, 1)) < 1e-7);
     CHECK(!masked_fill(autograd::leaf(x), mask, 1).grad_link());
     CHECK(!masked_select(autograd::leaf(x), mask).grad_link());
-    CHECK(shape_error([&] { masked_fill(x, Tensor<bool, 1>{{true, false}}, 1); }) ==
-          "masked_fill: shapes must broadcast but dimension 1 is 3 and 2 ([2, 3] and [2])");
+    CHECK(shape_error([&] {
+              masked_fill(x, Tensor<bool, 1>{{true, false}}, 1);
+          }) == "masked_fill: shapes must broadcast but dimension 1 is 3 and 2 ([2, 3] and [2])");
     CHECK(shape_error([&] { masked_select(view::slice(x, 0, 0, 1), mask); }) ==
           "masked_select: mask must broadcast to the input (mask [2, 3], input [1, 3])");
 }
@@ -178,14 +195,18 @@ TEST_CASE("pad: modes against positions by hand, crops, errors, gradients") {
     CHECK(!pad(autograd::leaf(two), {1, 1}).grad_link());
     CHECK(value_error([&] { pad(x, {1}); }) ==
           "pad: there must be a pair of margins for each of at most 1 dimensions but there are 1 margins");
-    CHECK(value_error([&] { pad(x, {1, 1, 1, 1}); }) ==
-          "pad: there must be a pair of margins for each of at most 1 dimensions but there are 4 margins");
-    CHECK(shape_error([&] { pad(x, {-3, -2}); }) ==
-          "pad: margins -3 and -2 leave nothing of dimension 0 of extent 4 (shape [4])");
-    CHECK(shape_error([&] { pad(x, {4, 0}, {.mode = PadMode::reflect}); }) ==
-          "pad: margins 4 and 0 must be at most 3 in dimension 0 of extent 4 (shape [4])");
-    CHECK(shape_error([&] { pad(x, {0, 5}, {.mode = PadMode::circular}); }) ==
-          "pad: margins 0 and 5 must be at most 4 in dimension 0 of extent 4 (shape [4])");
+    CHECK(value_error([&] {
+              pad(x, {1, 1, 1, 1});
+          }) == "pad: there must be a pair of margins for each of at most 1 dimensions but there are 4 margins");
+    CHECK(shape_error([&] {
+              pad(x, {-3, -2});
+          }) == "pad: margins -3 and -2 leave nothing of dimension 0 of extent 4 (shape [4])");
+    CHECK(shape_error([&] {
+              pad(x, {4, 0}, {.mode = PadMode::reflect});
+          }) == "pad: margins 4 and 0 must be at most 3 in dimension 0 of extent 4 (shape [4])");
+    CHECK(shape_error([&] {
+              pad(x, {0, 5}, {.mode = PadMode::circular});
+          }) == "pad: margins 0 and 5 must be at most 4 in dimension 0 of extent 4 (shape [4])");
 }
 
 namespace {
@@ -211,7 +232,9 @@ TEST_CASE("index, mask, embedding, pad: golden cases") {
     const auto at = [](const char* name) { return test::GoldenCase(std::string("ops/index/") + name); };
     for (const char* name : {"gather_d0", "gather_d1"}) {
         const auto c = at(name);
-        check_case(c, [&](const auto& x, const auto&) { return gather(x, c.integer("dim", 0), c.tensor<std::int64_t, 2>("in.index")); });
+        check_case(c, [&](const auto& x, const auto&) {
+            return gather(x, c.integer("dim", 0), c.tensor<std::int64_t, 2>("in.index"));
+        });
     }
     for (const char* name : {"scatter_add_d0", "scatter_add_d1"}) {
         const auto c = at(name);
@@ -238,7 +261,8 @@ TEST_CASE("index, mask, embedding, pad: golden cases") {
     for (const auto& c : test::golden_cases("ops/embedding")) {
         const auto w = autograd::leaf(c.tensor<float, 2>("in.weight"));
         autograd::Tape tape;
-        const auto y = embedding(c.tensor<std::int64_t, 2>("in.index"), w, c.meta("padding_idx") == "None" ? -1 : c.integer("padding_idx", -1));
+        const auto y = embedding(c.tensor<std::int64_t, 2>("in.index"), w,
+                                 c.meta("padding_idx") == "None" ? -1 : c.integer("padding_idx", -1));
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 3>("r.y"));
         test::check_golden_grad(c, "in.weight", autograd::grad(w));
@@ -247,10 +271,11 @@ TEST_CASE("index, mask, embedding, pad: golden cases") {
         check_case<4>(c, [&](const auto& x, const auto&) {
             const std::string mode = c.meta("mode", "constant");
             const auto pads = c.integers("pad");
-            return pad(x, std::span<const Index>(pads), {.mode = mode == "constant"    ? PadMode::constant
-                                                                 : mode == "reflect"   ? PadMode::reflect
-                                                                 : mode == "replicate" ? PadMode::replicate
-                                                                                       : PadMode::circular,
-                                                         .value = c.number("value", 0)});
+            return pad(x, std::span<const Index>(pads),
+                       {.mode = mode == "constant"    ? PadMode::constant
+                                : mode == "reflect"   ? PadMode::reflect
+                                : mode == "replicate" ? PadMode::replicate
+                                                      : PadMode::circular,
+                        .value = c.number("value", 0)});
         });
 }

@@ -96,12 +96,15 @@ TEST_CASE("layer_norm, rms_norm: gradients match finite differences") {
     CHECK(gradcheck([](const auto& t, const auto& v) { return layer_norm(t, Shape{5}, {}, v); }, x,
                     test::wave<double>(Shape{5})) < 1e-7);
     CHECK(gradcheck([](const auto& t, const auto& u) { return rms_norm(t, Shape{4, 5}, u); }, x, w) < 1e-7);
-    CHECK(gradcheck([](const auto& t) { return rms_norm(cat({t, layer_norm(t, Shape{5})}), Shape{5}); },
-                    strided(Shape{2, 3, 5})) < 1e-7);
+    CHECK(gradcheck(
+              [](const auto& t) {
+                  return rms_norm(cat({t, layer_norm(t, Shape{5})}), Shape{5});
+              },
+              strided(Shape{2, 3, 5})) < 1e-7);
     // More rows than one block of weight gradients holds.
     CHECK(gradcheck([](const auto& t, const auto& u, const auto& v) { return layer_norm(t, Shape{3}, u, v); },
-                    test::wave<double>(Shape{70, 3}), test::wave<double>(Shape{3}, 1), test::wave<double>(Shape{3}, 2)) <
-          1e-6);
+                    test::wave<double>(Shape{70, 3}), test::wave<double>(Shape{3}, 1),
+                    test::wave<double>(Shape{3}, 2)) < 1e-6);
 }
 
 TEST_CASE("group_norm, instance_norm: numbers by hand and gradients") {
@@ -183,17 +186,20 @@ TEST_CASE("normalisations: the same bits on 1 and 3 threads; nothing recorded wi
     const auto run = [&](int threads) {
         parallel::set_num_threads(threads);
         const auto x = autograd::leaf(test::wave<float>(Shape{80, 12, 70}));
-        const auto w = autograd::leaf(test::wave<float>(Shape{70}, 1)), b = autograd::leaf(test::wave<float>(Shape{70}, 2));
-        const auto cw = autograd::leaf(test::wave<float>(Shape{12}, 1)), cb = autograd::leaf(test::wave<float>(Shape{12}, 2));
+        const auto w = autograd::leaf(test::wave<float>(Shape{70}, 1)),
+                   b = autograd::leaf(test::wave<float>(Shape{70}, 2));
+        const auto cw = autograd::leaf(test::wave<float>(Shape{12}, 1)),
+                   cb = autograd::leaf(test::wave<float>(Shape{12}, 2));
         CHECK(!layer_norm(x, Shape{70}, w, b).grad_link());
         CHECK(!rms_norm(x, Shape{70}, w).grad_link());
         CHECK(!group_norm(x, 3, cw, cb).grad_link());
         CHECK(!batch_norm(x, {}, {}, cw, cb, {.training = true}).grad_link());
         autograd::Tape tape;
-        const auto y = batch_norm(group_norm(layer_norm(x, Shape{70}, w, b), 3, cw, cb), {}, {}, cw, cb, {.training = true});
+        const auto y =
+            batch_norm(group_norm(layer_norm(x, Shape{70}, w, b), 3, cw, cb), {}, {}, cw, cb, {.training = true});
         tape.backward(y, test::wave<float>(y.shape(), 3));
-        return std::vector{flatten(y), flatten(autograd::grad(x)), autograd::grad(w), autograd::grad(b),
-                           autograd::grad(cw), autograd::grad(cb)};
+        return std::vector{flatten(y),        flatten(autograd::grad(x)), autograd::grad(w),
+                           autograd::grad(b), autograd::grad(cw),         autograd::grad(cb)};
     };
     const auto one = run(1), three = run(3);
     parallel::set_num_threads(before);
@@ -226,7 +232,9 @@ TEST_CASE("normalisations: golden cases") {
     for (const auto& c : test::golden_cases("ops/layer_norm")) {
         const auto shape = c.integers("normalized_shape");
         const double eps = c.number("eps", 1e-5);
-        const auto one = [&](const auto& x, const auto& w, const auto& b) { return layer_norm(x, Shape{shape[0]}, w, b, eps); };
+        const auto one = [&](const auto& x, const auto& w, const auto& b) {
+            return layer_norm(x, Shape{shape[0]}, w, b, eps);
+        };
         if (shape.size() == 2)
             check_case<3, 2>(c, [&](const auto& x, const auto& w, const auto& b) {
                 return layer_norm(x, Shape{shape[0], shape[1]}, w, b, eps);
@@ -250,9 +258,10 @@ TEST_CASE("normalisations: golden cases") {
         const auto mean = c.tensor<float, 1>("buffer.running_mean").clone();
         const auto var = c.tensor<float, 1>("buffer.running_var").clone();
         const auto f = [&](const auto& x, const auto& w, const auto& b) {
-            return batch_norm(x, mean, var, w, b, {.training = c.flag("training", false),
-                                                   .momentum = c.number("momentum", 0.1),
-                                                   .eps = c.number("eps", 1e-5)});
+            return batch_norm(x, mean, var, w, b,
+                              {.training = c.flag("training", false),
+                               .momentum = c.number("momentum", 0.1),
+                               .eps = c.number("eps", 1e-5)});
         };
         if (c.rank("in.x") == 2) check_case<2, 1>(c, f);
         else check_case<4, 1>(c, f);

@@ -250,8 +250,9 @@ TEST_CASE("reductions: the same bits on 1 and 3 threads; nothing recorded withou
     const int before = parallel::num_threads();
     const auto run = [&](int threads) {
         parallel::set_num_threads(threads);
-        return std::vector{flatten(sum(x)), flatten(sum(x, axes<0>)), flatten(sum(x, axes<1>)), flatten(sum(x, axes<2>)),
-                           flatten(var(x)), flatten(logsumexp(x, axes<0, 2>)), flatten(norm(x, axes<0, 1>))};
+        return std::vector{
+            flatten(sum(x)), flatten(sum(x, axes<0>)),          flatten(sum(x, axes<1>)),    flatten(sum(x, axes<2>)),
+            flatten(var(x)), flatten(logsumexp(x, axes<0, 2>)), flatten(norm(x, axes<0, 1>))};
     };
     const auto one = run(1), three = run(3);
     parallel::set_num_threads(before);

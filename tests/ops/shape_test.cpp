@@ -58,8 +58,9 @@ TEST_CASE("reshape: a view where strides allow, -1 filled in, gradient shared") 
     CHECK(gradcheck([](const auto& t) { return reshape(transpose(t, 0, 2), Shape{6, -1}); }, strided(2, 3, 4)) < 1e-7);
     CHECK(shape_error([&] { reshape(x, Shape{5, -1}); }) == "reshape: 24 elements do not fill [5, -1]");
     CHECK(shape_error([&] { reshape(x, Shape{-1, -1}); }) == "reshape: only one extent can be -1 ([-1, -1])");
-    CHECK(shape_error([&] { reshape(zeros<double>(Shape{0, 3}), Shape{-1, 0}); }) ==
-          "reshape: 0 elements do not fill [-1, 0]");
+    CHECK(shape_error([&] {
+              reshape(zeros<double>(Shape{0, 3}), Shape{-1, 0});
+          }) == "reshape: 0 elements do not fill [-1, 0]");
 }
 
 TEST_CASE("flatten, unflatten, squeeze, unsqueeze: shapes and gradients") {
@@ -72,7 +73,7 @@ TEST_CASE("flatten, unflatten, squeeze, unsqueeze: shapes and gradients") {
     CHECK(unflatten(flatten(x), 0, Shape{-1, 4}).shape() == Shape{6, 4});
     CHECK(squeeze(x, 2).shape() == Shape{2, 3, 4});
     CHECK(unsqueeze(x, -1).shape() == Shape{2, 3, 1, 4, 1});
-    const auto chain = [](const auto& t) { 
+    const auto chain = [](const auto& t) {
         return slice(unsqueeze(squeeze(unflatten(flatten<1>(t), 1, Shape{3, 1, 4}), 2), 0), 2, 1, 3);
     };
     CHECK(gradcheck(chain, strided(2, 3, 4)) < 1e-7);
@@ -95,8 +96,9 @@ TEST_CASE("permute, transpose, movedim: places and gradients") {
     CHECK(gradcheck(twice, strided(3, 2, 5)) < 1e-7);
     // Two uses of one tensor: the second contribution is added to the first.
     CHECK(gradcheck([](const auto& t) { return cat({transpose(t, 0, 1), permute(t, {1, 0, 2})}, 2); }, x) < 1e-7);
-    CHECK(value_error([&] { permute(x, {0, 0, 1}); }) ==
-          "permute: each dimension must occur once but 0 occurs twice (shape [2, 3, 4])");
+    CHECK(value_error([&] {
+              permute(x, {0, 0, 1});
+          }) == "permute: each dimension must occur once but 0 occurs twice (shape [2, 3, 4])");
     CHECK(value_error([&] { transpose(x, 0, 3); }) == "transpose: dim must lie in [-3, 2] but is 3");
 }
 
@@ -181,8 +183,9 @@ TEST_CASE("expand, repeat, repeat_interleave: gradients are summed") {
     CHECK(i(1, 5) == test::wave<double>(Shape{2, 3})(1, 2));
     CHECK(gradcheck([](const auto& t) { return repeat_interleave(t, 3, 1); }, strided(2, 3, 2)) < 1e-7);
     CHECK(shape_error([&] { expand(x, Shape{2, 4}); }) == "expand: extents must be equal or 1 ([3, 1] to [2, 4])");
-    CHECK(value_error([&] { repeat(x, {-1, 1}); }) ==
-          "repeat: repetitions must not be negative but are -1 in dimension 0");
+    CHECK(value_error([&] {
+              repeat(x, {-1, 1});
+          }) == "repeat: repetitions must not be negative but are -1 in dimension 0");
 }
 
 TEST_CASE("cat, stack: places, gradients, errors") {
@@ -195,11 +198,13 @@ TEST_CASE("cat, stack: places, gradients, errors") {
     CHECK(stack({a, a}, 1).shape() == Shape{2, 2, 3});
     CHECK(stack({a, a}, -1)(1, 2, 1) == a(1, 2));
     CHECK(gradcheck([](const auto& s, const auto& t) { return cat({t, s, t}, -1); }, a, b) < 1e-7);
-    CHECK(gradcheck([](const auto& s, const auto& t) { return cat({s, transpose(t, 0, 1)}, 0); }, strided(2, 3, 4),
-                    test::wave<double>(Shape{3, 5, 4})) < 1e-7);
+    CHECK(gradcheck(
+              [](const auto& s, const auto& t) {
+                  return cat({s, transpose(t, 0, 1)}, 0);
+              },
+              strided(2, 3, 4), test::wave<double>(Shape{3, 5, 4})) < 1e-7);
     CHECK(gradcheck([](const auto& s) { return stack({s, s}, 1); }, a) < 1e-7);
-    CHECK(shape_error([&] { cat({a, b}, 0); }) ==
-          "cat: shapes must be equal but for dimension 0 ([2, 3] and [2, 1])");
+    CHECK(shape_error([&] { cat({a, b}, 0); }) == "cat: shapes must be equal but for dimension 0 ([2, 3] and [2, 1])");
     CHECK(shape_error([&] { stack({a, b}); }) == "stack: shapes must be equal ([2, 3] and [2, 1])");
     CHECK(value_error([&] { cat(std::vector<D2>{}); }) == "cat: there must be at least one tensor but there are 0");
 }
@@ -218,8 +223,11 @@ TEST_CASE("flip, roll, tril, triu: places and gradients") {
                 CHECK(triu(x, k)(i, j) == (j - i >= k ? x(i, j) : 0.0));
             }
     CHECK(gradcheck([](const auto& t) { return roll(flip(t, {1, 2}), 2, 1); }, strided(2, 3, 4)) < 1e-7);
-    CHECK(gradcheck([](const auto& t) { return cat({tril(t, -1), triu(t, 1), flip(t, {0}), roll(t, 1, 2)}); },
-                    strided(2, 3, 4)) < 1e-7);
+    CHECK(gradcheck(
+              [](const auto& t) {
+                  return cat({tril(t, -1), triu(t, 1), flip(t, {0}), roll(t, 1, 2)});
+              },
+              strided(2, 3, 4)) < 1e-7);
     CHECK(value_error([&] { flip(x, {2}); }) == "flip: dim must lie in [-2, 1] but is 2");
     CHECK(roll(arange<std::int64_t>(5), 1, 0)(0) == 4);
 }
@@ -286,6 +294,10 @@ TEST_CASE("shape ops: golden cases") {
         std::size_t i = 0;
         (test::check_golden_grad(c, inputs, autograd::grad(leaves[i++])), ...);
     };
-    join(std::integral_constant<int, 3>{}, "cat_d1", [](const auto& parts) { return cat(parts, 1); }, "in.a", "in.b", "in.c");
-    join(std::integral_constant<int, 2>{}, "stack_d1", [](const auto& parts) { return stack(parts, 1); }, "in.a", "in.b");
+    join(
+        std::integral_constant<int, 3>{}, "cat_d1", [](const auto& parts) { return cat(parts, 1); }, "in.a", "in.b",
+        "in.c");
+    join(
+        std::integral_constant<int, 2>{}, "stack_d1", [](const auto& parts) { return stack(parts, 1); }, "in.a",
+        "in.b");
 }

@@ -80,10 +80,12 @@ TEST_CASE("softmax: special values") {
     CHECK(softmax(zeros<float>(Shape{0, 3}), 0).shape() == Shape{0, 3});
     CHECK(softmax(zeros<float>(Shape{3, 0}), -2).numel() == 0);
     CHECK(softmax(Tensor<float, 0>(5.0f), 0).item() == 1);
-    CHECK(test::message_of<ValueError>([] { softmax(zeros<float>(Shape{2, 2}), 2); }) ==
-          "softmax: dim must lie in [-2, 1] but is 2");
-    CHECK(test::message_of<ValueError>([] { log_softmax(zeros<float>(Shape{2, 2}), -3); }) ==
-          "log_softmax: dim must lie in [-2, 1] but is -3");
+    CHECK(test::message_of<ValueError>([] {
+              softmax(zeros<float>(Shape{2, 2}), 2);
+          }) == "softmax: dim must lie in [-2, 1] but is 2");
+    CHECK(test::message_of<ValueError>([] {
+              log_softmax(zeros<float>(Shape{2, 2}), -3);
+          }) == "log_softmax: dim must lie in [-2, 1] but is -3");
 }
 
 TEST_CASE("softmax: gradients match finite differences along every dimension") {
@@ -91,8 +93,11 @@ TEST_CASE("softmax: gradients match finite differences along every dimension") {
         const auto x = test::wave<double>(Shape{3, 5, 4});
         CHECK(gradcheck([=](const auto& t) { return softmax(t, dim); }, x) < 1e-7);
         CHECK(gradcheck([=](const auto& t) { return log_softmax(t, dim); }, x) < 1e-7);
-        CHECK(gradcheck([=](const auto& t) { return cat({softmax(t, dim), log_softmax(t, dim)}); },
-                        view::transpose(x, 0, 2)) < 1e-7);
+        CHECK(gradcheck(
+                  [=](const auto& t) {
+                      return cat({softmax(t, dim), log_softmax(t, dim)});
+                  },
+                  view::transpose(x, 0, 2)) < 1e-7);
     }
 }
 

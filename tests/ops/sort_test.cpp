@@ -57,7 +57,10 @@ Tensor<T, 3> irregular(const Shape<3>& shape) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         const auto r = Index(state >> 33);
         if constexpr (Real<T>)
-            x.mutable_data()[i] = r % 11 == 0 ? T(NAN) : r % 7 == 0 ? -T(0) : r % 13 == 0 ? T(-INFINITY) : T(r % 41 - 20) * T(1.7);
+            x.mutable_data()[i] = r % 11 == 0   ? T(NAN)
+                                  : r % 7 == 0  ? -T(0)
+                                  : r % 13 == 0 ? T(-INFINITY)
+                                                : T(r % 41 - 20) * T(1.7);
         else x.mutable_data()[i] = T(r % 50 * 1000003);
     }
     return x;
@@ -82,7 +85,8 @@ TEST_CASE("sort, topk: empty lines, errors, gradients") {
     const auto x = test::wave<double>(Shape{3, 5, 2});
     CHECK(gradcheck([](const auto& t) { return sort(t, 1, {.descending = true}).values; }, x) < 1e-7);
     CHECK(gradcheck([](const auto& t) { return topk(t, 2, 1).values; }, x) < 1e-7);
-    CHECK(gradcheck([](const auto& t) { return topk(t, 2, -1, {.largest = false}).values; }, view::transpose(x, 1, 2)) < 1e-7);
+    CHECK(gradcheck([](const auto& t) { return topk(t, 2, -1, {.largest = false}).values; }, view::transpose(x, 1, 2)) <
+          1e-7);
     CHECK(test::message_of<ValueError>([&] { topk(x, 6, 1); }) ==
           "topk: k must lie in [0, 5] but is 6 (shape [3, 5, 2], dimension 1)");
     CHECK(test::message_of<ValueError>([&] { sort(x, 3); }) == "sort: dim must lie in [-3, 2] but is 3");
@@ -105,7 +109,11 @@ TEST_CASE("cumsum, cumprod: running results and gradients, zeros included") {
                     CHECK(p(a, b, i) == doctest::Approx(product));
                 }
             }
-        CHECK(gradcheck([=](const auto& t) { return cat({cumsum(t, dim), cumprod(t, dim)}); }, view::transpose(x, 0, 2)) < 1e-7);
+        CHECK(gradcheck(
+                  [=](const auto& t) {
+                      return cat({cumsum(t, dim), cumprod(t, dim)});
+                  },
+                  view::transpose(x, 0, 2)) < 1e-7);
     }
     CHECK(gradcheck([](const auto& t) { return cumprod(t, 0); }, Tensor<double, 1>{{2, 0, 3, -1}}) < 1e-7);
     CHECK(gradcheck([](const auto& t) { return cumprod(t, 0); }, Tensor<double, 1>{{2, 0, 3, 0, 5}}) < 1e-7);
@@ -113,7 +121,8 @@ TEST_CASE("cumsum, cumprod: running results and gradients, zeros included") {
     CHECK(cumsum(arange<std::int64_t>(5), 0)(4) == 10);
     CHECK(cumsum(zeros<float>(Shape{0, 3}), 0).shape() == Shape{0, 3});
     CHECK(cumsum(Tensor<float, 0>(3.0f), 0).item() == 3);
-    CHECK(double(cumsum(full<float>(Shape{1 << 20}, 0.1f), 0)((1 << 20) - 1)) == doctest::Approx(104857.6).epsilon(1e-7));
+    CHECK(double(cumsum(full<float>(Shape{1 << 20}, 0.1f), 0)((1 << 20) - 1)) ==
+          doctest::Approx(104857.6).epsilon(1e-7));
     CHECK(!cumsum(autograd::leaf(x), 0).grad_link());
     CHECK(!cumprod(autograd::leaf(x), 0).grad_link());
     CHECK(test::message_of<ValueError>([&] { cumsum(x, 3); }) == "cumsum: dim must lie in [-3, 2] but is 3");
@@ -158,6 +167,8 @@ TEST_CASE("sort, topk, cumsum, cumprod: golden cases") {
         tape.backward(y, c.tensor<float, 2>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
     };
-    for (const auto& c : test::golden_cases("ops/cumsum")) running(c, [](const auto& x, Index dim) { return cumsum(x, dim); });
-    for (const auto& c : test::golden_cases("ops/cumprod")) running(c, [](const auto& x, Index dim) { return cumprod(x, dim); });
+    for (const auto& c : test::golden_cases("ops/cumsum"))
+        running(c, [](const auto& x, Index dim) { return cumsum(x, dim); });
+    for (const auto& c : test::golden_cases("ops/cumprod"))
+        running(c, [](const auto& x, Index dim) { return cumprod(x, dim); });
 }

@@ -45,9 +45,8 @@ void for_channel_rows(const ChannelGeometry& g, bool stream, F&& f) {
         parallel::for_range(g.rows / g.period, parallel::grain_for(2 * g.period), [&](Index begin, Index end) {
             for (Index block = begin; block < end; ++block)
                 simd::row<Arch, T>(g.period, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                    f(block * g.period + i, count, [&](const T* p) LAMINA_INLINE_LAMBDA {
-                        return simd::load_count<Arch>(p + i, count);
-                    });
+                    f(block * g.period + i, count,
+                      [&](const T* p) LAMINA_INLINE_LAMBDA { return simd::load_count<Arch>(p + i, count); });
                 });
         });
         return;
@@ -55,9 +54,8 @@ void for_channel_rows(const ChannelGeometry& g, bool stream, F&& f) {
     parallel::for_range(g.rows, parallel::grain_for(2 * g.spatial), [&](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
             const auto same = [e = r % g.period](const T* p) LAMINA_INLINE_LAMBDA { return V(p[e]); };
-            simd::row<Arch, T>(g.spatial, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                f(r * g.spatial + i, count, same);
-            });
+            simd::row<Arch, T>(g.spatial,
+                               [&](Index i, auto count) LAMINA_INLINE_LAMBDA { f(r * g.spatial + i, count, same); });
         }
         if (stream) simd::stream_fence();
     });
@@ -97,7 +95,8 @@ void channel_affine(const ChannelGeometry& g, const T* x, const T* shift, const 
     };
     if (stream)
         detail::for_channel_rows<Arch, T>(g, true, [&](Index at, auto count, auto lanes) LAMINA_INLINE_LAMBDA {
-            if constexpr (std::is_same_v<decltype(count), Index>) simd::store_partial(y + at, value(at, count, lanes), count);
+            if constexpr (std::is_same_v<decltype(count), Index>)
+                simd::store_partial(y + at, value(at, count, lanes), count);
             else simd::stream(y + at, value(at, count, lanes));
         });
     else
@@ -127,11 +126,11 @@ void channel_gradient_sums(const ChannelGeometry& g, const ChannelStatistics<T>&
             sum_dy[r] = detail::tree_reduce<Sum, Arch, T>(g.spatial, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
                 return simd::load_count<Arch>(up + i, count);
             });
-            sum_dyh[r] = s.rstd[e] * detail::tree_reduce<Sum, Arch, T>(
-                                         g.spatial, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                                             return ((simd::load_count<Arch>(in + i, count) - first) - middle) *
-                                                    simd::load_count<Arch>(up + i, count);
-                                         });
+            sum_dyh[r] =
+                s.rstd[e] * detail::tree_reduce<Sum, Arch, T>(g.spatial, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                    return ((simd::load_count<Arch>(in + i, count) - first) - middle) *
+                           simd::load_count<Arch>(up + i, count);
+                });
         }
     });
 }

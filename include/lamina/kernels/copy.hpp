@@ -64,8 +64,7 @@ LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_
         for (int j = 0; j < V::width; ++j) tile[j] = simd::load<Arch>(from + j * from_ld);
         simd::transpose(tile);
         if constexpr (W == Write::add) {
-            for (int i = 0; i < V::width; ++i)
-                simd::store(to + i * to_ld, simd::load<Arch>(to + i * to_ld) + tile[i]);
+            for (int i = 0; i < V::width; ++i) simd::store(to + i * to_ld, simd::load<Arch>(to + i * to_ld) + tile[i]);
         } else if (stream) {
             for (int i = 0; i < V::width; ++i) simd::stream(to + i * to_ld, tile[i]);
         } else {
@@ -93,8 +92,8 @@ void transpose_block(const T* from, Index from_ld, T* to, Index to_ld, Index row
         for (Index i = 0; i < rows; i += width)
             for (Index j = 0; j < columns; j += width)
                 transpose_tile<W, Arch>(from + j * from_ld + i, from_ld, to + i * to_ld + j, to_ld,
-                                        rows - i < width ? rows - i : width,
-                                        columns - j < width ? columns - j : width, stream);
+                                        rows - i < width ? rows - i : width, columns - j < width ? columns - j : width,
+                                        stream);
     } else {
         for (Index i = 0; i < rows; ++i)
             for (Index j = 0; j < columns; ++j)

@@ -1,6 +1,6 @@
 #pragma once
-// Reading and writing by index along one dimension. Whoever writes does so in the order of the indices, so that repeated
-// ones give the same result on any number of threads. Indices are valid; the ops check them.
+// Reading and writing by index along one dimension. Whoever writes does so in the order of the indices, so that
+// repeated ones give the same result on any number of threads. Indices are valid; the ops check them.
 #include <lamina/kernels/layout.hpp>
 #include <lamina/kernels/reduce.hpp>
 

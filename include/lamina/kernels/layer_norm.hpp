@@ -31,12 +31,12 @@ struct RowNormGradients {
 /// With h = (x - mean) rstd and g = dy weight: dx = rstd (g - mean(g) - h mean(g h)); for RMS norm (`mean` null)
 /// dx = rstd (g - h mean(g h)) with h = x rstd. dweight += sum(dy h), dbias += sum(dy).
 template <class Arch = simd::native, class T>
-void row_norm_gradients(const RowNormGeometry& g, const T* x, const T* weight, const T* mean, const T* rstd, const T* dy,
-                        const RowNormGradients<T>& to);
+void row_norm_gradients(const RowNormGeometry& g, const T* x, const T* weight, const T* mean, const T* rstd,
+                        const T* dy, const RowNormGradients<T>& to);
 
 namespace detail {
 
-inline constexpr int norm_slot = 15;  ///< scratch of partial weight gradients
+inline constexpr int norm_slot = 15;   ///< scratch of partial weight gradients
 inline constexpr int total_slot = 11;  ///< scratch of their sums
 
 /// Calls f(value(i, count)) with whole vectors of [0, n) stored around the caches when `stream`.
@@ -49,9 +49,8 @@ LAMINA_INLINE void store_row(Index n, T* to, bool stream, F&& value) {
             else simd::stream(to + i, v);
         });
     else
-        simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-            simd::store_count(to + i, value(i, count), count);
-        });
+        simd::row<Arch, T>(
+            n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA { simd::store_count(to + i, value(i, count), count); });
 }
 
 /// 1 / sqrt(mean square + eps) in the precision of T.
@@ -73,10 +72,12 @@ void row_norm_forward(const RowNormGeometry& g, const T* x, const T* weight, con
             const V first = Center ? in[0] : T(0);
             V middle = T(0);
             if constexpr (Center) {
-                const T m = tree_reduce<Sum, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                    simd::prefetch(next + i);
-                    return simd::load_count<Arch>(in + i, count) - first;
-                }) / T(n);
+                const T m = tree_reduce<Sum, Arch, T>(n,
+                                                      [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                                                          simd::prefetch(next + i);
+                                                          return simd::load_count<Arch>(in + i, count) - first;
+                                                      }) /
+                            T(n);
                 middle = m;
                 if (mean) mean[r] = m;
             }
@@ -126,8 +127,8 @@ void rms_norm_forward(const RowNormGeometry& g, const T* x, const T* weight, dou
 }
 
 template <class Arch, class T>
-void row_norm_gradients(const RowNormGeometry& g, const T* x, const T* weight, const T* mean, const T* rstd, const T* dy,
-                        const RowNormGradients<T>& to) {
+void row_norm_gradients(const RowNormGeometry& g, const T* x, const T* weight, const T* mean, const T* rstd,
+                        const T* dy, const RowNormGradients<T>& to) {
     using V = simd::Vec<T, Arch>;
     const Index n = g.n;
     if (n == 0 || g.rows == 0) return;
@@ -150,9 +151,10 @@ void row_norm_gradients(const RowNormGeometry& g, const T* x, const T* weight, c
                 return weight ? v * simd::load_count<Arch>(weight + i, count) : v;
             };
             if (to.dx) {
-                const V along = detail::tree_reduce<Sum, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                    return slope(i, count) * hat(i, count);
-                }) / T(n);
+                const V along =
+                    detail::tree_reduce<Sum, Arch, T>(
+                        n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA { return slope(i, count) * hat(i, count); }) /
+                    T(n);
                 const V shared = !mean ? T(0) : detail::tree_reduce<Sum, Arch, T>(n, slope) / T(n);
                 T* out = to.dx + r * n;
                 simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
@@ -175,7 +177,8 @@ void row_norm_gradients(const RowNormGeometry& g, const T* x, const T* weight, c
         if (!grad) return;
         T* total = parallel::scratch<T>(n, detail::total_slot);
         reduce<Sum, Arch>(ReduceGeometry{1, blocks, n}, sums, static_cast<const T*>(nullptr), total);
-        simd::for_each_vec<Arch>(n, [](V a, V b) LAMINA_INLINE_LAMBDA { return a + b; }, grad, grad, total);
+        simd::for_each_vec<Arch>(
+            n, [](V a, V b) LAMINA_INLINE_LAMBDA { return a + b; }, grad, grad, total);
     };
     combine(partial_weight, to.dweight);
     combine(partial_bias, to.dbias);

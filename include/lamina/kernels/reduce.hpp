@@ -106,8 +106,8 @@ struct TreeCounter {
     }
 };
 
-/// Combines term(i, count or FullTag) over [0, n), n at most tree_chunk or so, down to one vector of lanes. Lanes past a
-/// count are ignored.
+/// Combines term(i, count or FullTag) over [0, n), n at most tree_chunk or so, down to one vector of lanes. Lanes past
+/// a count are ignored.
 template <class Op, class Arch, class T, class Term>
 LAMINA_INLINE simd::Vec<T, Arch> tree_lanes_reduce(Index n, Term&& term) {
     using V = simd::Vec<T, Arch>;
@@ -170,8 +170,8 @@ LAMINA_INLINE void reduce_short_rows(Index n, const T* x, const T* shift, T* y, 
         const V s = shift ? shift[r] : T(0), identity = Op::template identity<T>;
         if (n == W) rows[r] = Op::combine(identity, map(simd::load<Arch>(from), s));
         else if (n < W)
-            rows[r] = Op::combine(identity, select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), s),
-                                                   identity));
+            rows[r] = Op::combine(
+                identity, select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), s), identity));
         else
             rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
                 return map(simd::load_count<Arch>(from + i, count), s);
@@ -185,15 +185,13 @@ LAMINA_INLINE void reduce_short_rows(Index n, const T* x, const T* shift, T* y, 
     simd::store(y, rows[0]);
 }
 
-
 /// One row of n elements.
 template <class Op, class Arch, class T, class Map>
 T reduce_row(Index n, const T* x, T shift, const Map& map) {
     using V = simd::Vec<T, Arch>;
     const V s = shift;
-    return tree_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-        return map(simd::load_count<Arch>(x + i, count), s);
-    });
+    return tree_reduce<Op, Arch, T>(
+        n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA { return map(simd::load_count<Arch>(x + i, count), s); });
 }
 
 template <class Op, class Arch, class T, class Map>
@@ -205,8 +203,7 @@ void reduce_rows(Index rows, Index n, const T* x, const T* shift, T* y, const Ma
             if (n <= tree_lanes<T>)
                 for (; r + width <= end; r += width)
                     reduce_short_rows<Op, Arch>(n, x + r * n, shift ? shift + r : nullptr, y + r, map);
-            for (; r < end; ++r)
-                y[r] = reduce_row<Op, Arch>(n, x + r * n, shift ? shift[r] : T(0), map);
+            for (; r < end; ++r) y[r] = reduce_row<Op, Arch>(n, x + r * n, shift ? shift[r] : T(0), map);
         });
         return;
     }
@@ -259,25 +256,28 @@ void reduce_columns_tile(Index count, Index columns, Index stride, const T* x, c
     };
     const auto merge = [&](const T* held, T* to) {
         simd::row<Arch, T>(columns, [&](Index i, auto n) LAMINA_INLINE_LAMBDA {
-            simd::store_count(to + i, Op::combine(simd::load_count<Arch>(held + i, n), simd::load_count<Arch>(acc + i, n)),
-                              n);
+            simd::store_count(to + i,
+                              Op::combine(simd::load_count<Arch>(held + i, n), simd::load_count<Arch>(acc + i, n)), n);
         });
     };
     if (count == 0) {
-        simd::row<Arch, T>(columns, [&](Index i, auto n) LAMINA_INLINE_LAMBDA { simd::store_count(y + i, identity, n); });
+        simd::row<Arch, T>(columns,
+                           [&](Index i, auto n) LAMINA_INLINE_LAMBDA { simd::store_count(y + i, identity, n); });
         return;
     }
     while (row + block < count) {
         take_block(block);
         int level = 0;
         for (; blocks >> level & 1u; ++level) merge(level_of(level), acc);
-        simd::for_each_vec<Arch>(columns, [](V v) LAMINA_INLINE_LAMBDA { return v; }, level_of(level), acc);
+        simd::for_each_vec<Arch>(
+            columns, [](V v) LAMINA_INLINE_LAMBDA { return v; }, level_of(level), acc);
         ++blocks;
     }
     take_block(count - row);
     for (int level = 0; blocks >> level; ++level)
         if (blocks >> level & 1u) merge(level_of(level), acc);
-    simd::for_each_vec<Arch>(columns, [](V v) LAMINA_INLINE_LAMBDA { return v; }, y, acc);
+    simd::for_each_vec<Arch>(
+        columns, [](V v) LAMINA_INLINE_LAMBDA { return v; }, y, acc);
 }
 
 template <class Op, class Arch, class T, class Map>
@@ -291,10 +291,10 @@ void reduce_columns(const ReduceGeometry& g, const T* x, const T* shift, T* y, c
             for (Index task = begin; task < end; ++task) {
                 const Index at = task % tiles * tile, part = task / tiles % parts, o = task / tiles / parts;
                 const Index first = part * part_rows, left = g.count - first;
-                reduce_columns_tile<Op, Arch>(left < part_rows ? left : part_rows, g.inner - at < tile ? g.inner - at : tile,
-                                              g.inner, x + (o * g.count + first) * g.inner + at,
-                                              offsets ? offsets + o * g.inner + at : nullptr,
-                                              out + (o * parts + part) * g.inner + at, buffer, map);
+                reduce_columns_tile<Op, Arch>(
+                    left < part_rows ? left : part_rows, g.inner - at < tile ? g.inner - at : tile, g.inner,
+                    x + (o * g.count + first) * g.inner + at, offsets ? offsets + o * g.inner + at : nullptr,
+                    out + (o * parts + part) * g.inner + at, buffer, map);
             }
         });
     };

@@ -43,7 +43,8 @@ void extremum_index(const ReduceGeometry& g, const T* x, Index* index) {
     if constexpr (std::is_floating_point_v<T>) {
         if (g.inner == 1)
             return parallel::for_range(g.outer, parallel::grain_for(2 * g.count), [&](Index begin, Index end) {
-                for (Index r = begin; r < end; ++r) index[r] = detail::extremum_in_row<Op, Arch>(g.count, x + r * g.count);
+                for (Index r = begin; r < end; ++r)
+                    index[r] = detail::extremum_in_row<Op, Arch>(g.count, x + r * g.count);
             });
     }
     constexpr Index tile = 256;

@@ -48,7 +48,8 @@ void scan(const ReduceGeometry& g, const T* from, T* to, running<T> start, bool 
 
 template <class T>
 void cumsum_forward(const ReduceGeometry& g, const T* x, T* y) {
-    detail::scan(g, x, y, 0, false, [](auto a, auto b) { return decltype(a)(a + b); }, [](T& to, T v) { to = v; });
+    detail::scan(
+        g, x, y, 0, false, [](auto a, auto b) { return decltype(a)(a + b); }, [](T& to, T v) { to = v; });
 }
 
 template <class T>
@@ -60,7 +61,8 @@ void cumsum_grad_input(const ReduceGeometry& g, const T* dy, T* dx, bool accumul
 
 template <class T>
 void cumprod_forward(const ReduceGeometry& g, const T* x, T* y) {
-    detail::scan(g, x, y, 1, false, [](auto a, auto b) { return decltype(a)(a * b); }, [](T& to, T v) { to = v; });
+    detail::scan(
+        g, x, y, 1, false, [](auto a, auto b) { return decltype(a)(a * b); }, [](T& to, T v) { to = v; });
 }
 
 template <class T>
@@ -69,9 +71,7 @@ void cumprod_grad_input(const ReduceGeometry& g, const T* x, const T* y, const T
         for (Index line = begin; line < end; ++line) {
             const Index base = line / g.inner * g.count * g.inner + line % g.inner;
             const auto at = [&](Index c) { return base + c * g.inner; };
-            const auto put = [&](Index c, double v) {
-                dx[at(c)] = accumulate ? T(dx[at(c)] + v) : T(v);
-            };
+            const auto put = [&](Index c, double v) { dx[at(c)] = accumulate ? T(dx[at(c)] + v) : T(v); };
             // In front of the first zero every product divides by its factor. The zero itself gets the products with
             // it left out, up to the next zero; nothing behind it matters.
             Index zero = 0;

@@ -71,8 +71,9 @@ void for_rows(Index rows, Index n, bool stream, F&& f) {
     });
 }
 
-/// Calls f(offset, width, work) for tiles of `width` columns, narrow enough for all their rows to stay in the second-level
-/// cache. `offset` is that of the tile's first element, `work` has room for the tile and `spare` rows more.
+/// Calls f(offset, width, work) for tiles of `width` columns, narrow enough for all their rows to stay in the
+/// second-level cache. `offset` is that of the tile's first element, `work` has room for the tile and `spare` rows
+/// more.
 template <class T, class F>
 void for_columns(const ReduceGeometry& g, Index spare, F&& f) {
     constexpr Index narrowest = 64, widest = 1024, cached = 32768;
@@ -102,7 +103,8 @@ LAMINA_INLINE void sum_columns(Index rows, Index width, T* total, T* part, Term&
                 simd::store_count(to + i, r == first ? v : simd::load_count<Arch>(to + i, count) + v, count);
             });
         if (first > 0)
-            simd::for_each_vec<Arch>(width, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a + b; }, total, total, part);
+            simd::for_each_vec<Arch>(
+                width, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a + b; }, total, total, part);
     }
 }
 
@@ -127,13 +129,17 @@ void softmax_columns(const ReduceGeometry& g, const T* x, T* y) {
             simd::store_count(tile + r * width + i, Logarithm ? v : e, count);
             return e;
         });
-        simd::for_each_vec<Arch>(width, [](V s) LAMINA_INLINE_LAMBDA {
-            if constexpr (Logarithm) return log(s);
-            else return V(T(1)) / s;
-        }, sum, sum);
+        simd::for_each_vec<Arch>(
+            width,
+            [](V s) LAMINA_INLINE_LAMBDA {
+                if constexpr (Logarithm) return log(s);
+                else return V(T(1)) / s;
+            },
+            sum, sum);
         for (Index r = 0; r < g.count; ++r)
             simd::row<Arch, T>(width, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                const V v = simd::load_count<Arch>(tile + r * width + i, count), s = simd::load_count<Arch>(sum + i, count);
+                const V v = simd::load_count<Arch>(tile + r * width + i, count),
+                        s = simd::load_count<Arch>(sum + i, count);
                 const V out = Logarithm ? v - s : v * s;
                 if (stream && count == V::width) simd::stream(y + offset + r * g.inner + i, out);
                 else simd::store_count(y + offset + r * g.inner + i, out, count);

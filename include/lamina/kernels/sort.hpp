@@ -1,6 +1,7 @@
 #pragma once
 // Sorting and selection along the middle dimension of [outer, count, inner]. Elements become unsigned keys whose order
-// is theirs (NaN above everything, -0 equal to 0); short lines are sorted by insertion, long ones by radix: both stable.
+// is theirs (NaN above everything, -0 equal to 0); short lines are sorted by insertion, long ones by radix: both
+// stable.
 #include <lamina/kernels/reduce.hpp>
 
 #include <algorithm>

@@ -51,12 +51,11 @@ void spread(const ReduceGeometry& g, const T* x, const T* y, const T* dy, T* dx,
         for (Index row = begin; row < end; ++row) {
             const Index o = row / g.count * g.inner, from = row * g.inner;
             const auto lanes = [&](const T* p) {
-                return [p, o](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                    return p ? simd::load_count<Arch>(p + o + i, count) : V(T(0));
-                };
+                return [p, o](Index i, auto count)
+                           LAMINA_INLINE_LAMBDA { return p ? simd::load_count<Arch>(p + o + i, count) : V(T(0)); };
             };
-            detail::spread_run<Arch>(g.inner, x ? x + from : nullptr, lanes(y), lanes(dy), dx + from, accumulate, stream,
-                                     f);
+            detail::spread_run<Arch>(g.inner, x ? x + from : nullptr, lanes(y), lanes(dy), dx + from, accumulate,
+                                     stream, f);
         }
     });
 }

@@ -8,8 +8,8 @@
 namespace lamina::inline LAMINA_ABI {
 
 struct BatchNormOptions {
-    bool training = false;   ///< normalise by the batch and update the running statistics
-    double momentum = 0.1;   ///< share of the batch in the new running statistics
+    bool training = false;  ///< normalise by the batch and update the running statistics
+    double momentum = 0.1;  ///< share of the batch in the new running statistics
     double eps = 1e-5;
 };
 
@@ -111,8 +111,7 @@ Tensor<T, R> batch_norm(const Tensor<T, R>& x, const Optional<T, 1>& running_mea
     T *scale = factors.mutable_data(), *offset = scale + channels;
     if (o.training) {
         detail::batch_statistics(g, input.data(), shift, mean, rstd);
-        if (running_mean)
-            detail::update_running(*running_mean, *running_var, shift, mean, rstd, count, T(o.momentum));
+        if (running_mean) detail::update_running(*running_mean, *running_var, shift, mean, rstd, count, T(o.momentum));
     }
     for (Index k = 0; k < channels; ++k) {
         if (!o.training) shift[k] = running_mean->data()[k], mean[k] = T(0);
@@ -125,8 +124,9 @@ Tensor<T, R> batch_norm(const Tensor<T, R>& x, const Optional<T, 1>& running_mea
     if (auto* tape = autograd::recording(x, weight, bias)) {
         Tensor<T, 1> elements(input.storage(), const_cast<T*>(input.data()), Shape{input.numel()}, {1});
         elements.set_grad_link(x.grad_link());
-        tape->record("batch_norm", y, detail::BatchNormBackward<T>{g, o.training, autograd::saved(elements),
-                                                                   autograd::saved(weight), bias, statistics});
+        tape->record("batch_norm", y,
+                     detail::BatchNormBackward<T>{g, o.training, autograd::saved(elements), autograd::saved(weight),
+                                                  bias, statistics});
     }
     return y;
 }

@@ -19,9 +19,10 @@ Tensor<T, R + 1> embedding(const Tensor<std::int64_t, R>& index, const Tensor<T,
     auto y = empty<T>(shape);
     kernels::index_select(g, contiguous(weight).data(), at.data(), y.mutable_data());
     if (auto* tape = autograd::recording(weight))
-        tape->record("embedding", y, [link = weight.grad_link(), g, padding_idx, at = autograd::saved(at)](const T* dy) {
-            if (T* dw = autograd::grad_ptr<T>(link)) kernels::index_add(g, dy, at.data(), dw, padding_idx);
-        });
+        tape->record("embedding", y,
+                     [link = weight.grad_link(), g, padding_idx, at = autograd::saved(at)](const T* dy) {
+                         if (T* dw = autograd::grad_ptr<T>(link)) kernels::index_add(g, dy, at.data(), dw, padding_idx);
+                     });
     return y;
 }
 

@@ -53,7 +53,8 @@ Tensor<T, R> repeat(const Tensor<T, R>& x, const std::array<Index, std::size_t(R
     unsigned mask = 0;
     for (int d = 0; d < R; ++d) {
         const Index times = repeats[std::size_t(d)];
-        require<ValueError>(times >= 0, "repeat: repetitions must not be negative but are ", times, " in dimension ", d);
+        require<ValueError>(times >= 0, "repeat: repetitions must not be negative but are ", times, " in dimension ",
+                            d);
         pairs[2 * d] = times;
         pairs[2 * d + 1] = x.shape()[d];
         shape[d] = times * x.shape()[d];

@@ -25,7 +25,8 @@ struct GroupNormBackward {
     Tensor<T, 2> statistics;  ///< shift, mean, rstd of each row
     void operator()(const T* dy) const {
         const Index rows = g.rows, group = channels_per_group;
-        const kernels::ChannelStatistics<T> s{statistics.data(), statistics.data() + rows, statistics.data() + 2 * rows};
+        const kernels::ChannelStatistics<T> s{statistics.data(), statistics.data() + rows,
+                                              statistics.data() + 2 * rows};
         const T* w = weight.data();
         auto work = channel_entries<T>(5, rows);
         T *sum_dy = work.mutable_data(), *sum_dyh = sum_dy + rows, *a = sum_dyh + rows, *b = a + rows, *c = b + rows;
@@ -66,8 +67,8 @@ Tensor<T, R> group_norm(const char* op, const Tensor<T, R>& x, Index groups, con
     const Index images = x.shape()[0], channels = x.shape()[1], spatial = x.shape().product(2, R);
     require(groups >= 1 && channels % groups == 0, op, ": channels must divide into groups but there are ", channels,
             " channels and ", groups, " groups (input ", x.shape(), ")");
-    require(!weight || weight->shape() == Shape{channels}, op, ": weight must have shape ", Shape{channels}, " but has ",
-            weight->shape());
+    require(!weight || weight->shape() == Shape{channels}, op, ": weight must have shape ", Shape{channels},
+            " but has ", weight->shape());
     require(!bias || bias->shape() == Shape{channels}, op, ": bias must have shape ", Shape{channels}, " but has ",
             bias->shape());
     auto y = empty<T>(x.shape());
@@ -98,8 +99,9 @@ Tensor<T, R> group_norm(const char* op, const Tensor<T, R>& x, Index groups, con
     if (auto* tape = autograd::recording(x, weight, bias)) {
         Tensor<T, 1> elements(input.storage(), const_cast<T*>(input.data()), Shape{input.numel()}, {1});
         elements.set_grad_link(x.grad_link());
-        tape->record(op, y, GroupNormBackward<T>{by_row, channels, group, autograd::saved(elements), bias,
-                                                 autograd::saved(w), entries});
+        tape->record(op, y,
+                     GroupNormBackward<T>{by_row, channels, group, autograd::saved(elements), bias, autograd::saved(w),
+                                          entries});
     }
     return y;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Elements by index along one dimension: index_select, index_add, gather, scatter, scatter_add, take_along_dim,
-// each refusing an index that is outside by its value, position and the extent. Indices count from 0.
+// Elements by index along one dimension: index_select, index_add, gather, scatter, scatter_add, take_along_dim;
+// each refuses an index that is outside by its value, position and the extent. Indices count from 0.
 #include <lamina/autograd/saved.hpp>
 #include <lamina/autograd/tape.hpp>
 #include <lamina/core/view.hpp>
@@ -77,7 +77,8 @@ Tensor<T, R> index_select(const Tensor<T, R>& x, Index dim, const Tensor<std::in
 /// and ValueError for an index outside.
 template <Element T, int R>
     requires(R > 0)
-Tensor<T, R> index_add(const Tensor<T, R>& x, Index dim, const Tensor<std::int64_t, 1>& index, const Tensor<T, R>& source) {
+Tensor<T, R> index_add(const Tensor<T, R>& x, Index dim, const Tensor<std::int64_t, 1>& index,
+                       const Tensor<T, R>& source) {
     const int d = normalize_dim("index_add", dim, R);
     const auto at = contiguous(index);
     Shape<R> wanted = x.shape();
@@ -89,19 +90,21 @@ Tensor<T, R> index_add(const Tensor<T, R>& x, Index dim, const Tensor<std::int64
     kernels::index_add(g, contiguous(source).data(), at.data(), y.mutable_data());
     if constexpr (Real<T>) {
         if (auto* tape = autograd::recording(x, source))
-            tape->record("index_add", y, [from = x.grad_link(), to = source.grad_link(), g, at = autograd::saved(at)](const T* dy) {
-                const Index n = g.outer * g.extent * g.inner;
-                if (const auto dx = autograd::grad_target<T>(from)) {
-                    const kernels::CopyLayout same = kernels::to_dense(Shape{n}, {1});
-                    if (dx.accumulate) kernels::copy<kernels::Write::add>(same, dy, dx.data);
-                    else kernels::copy(same, dy, dx.data);
-                }
-                if (T* ds = autograd::grad_ptr<T>(to)) {
-                    auto picked = empty<T>(Shape{g.outer * g.count * g.inner});
-                    kernels::index_select(g, dy, at.data(), picked.mutable_data());
-                    kernels::copy<kernels::Write::add>(kernels::to_dense(picked.shape(), {1}), picked.data(), ds);
-                }
-            });
+            tape->record("index_add", y,
+                         [from = x.grad_link(), to = source.grad_link(), g, at = autograd::saved(at)](const T* dy) {
+                             const Index n = g.outer * g.extent * g.inner;
+                             if (const auto dx = autograd::grad_target<T>(from)) {
+                                 const kernels::CopyLayout same = kernels::to_dense(Shape{n}, {1});
+                                 if (dx.accumulate) kernels::copy<kernels::Write::add>(same, dy, dx.data);
+                                 else kernels::copy(same, dy, dx.data);
+                             }
+                             if (T* ds = autograd::grad_ptr<T>(to)) {
+                                 auto picked = empty<T>(Shape{g.outer * g.count * g.inner});
+                                 kernels::index_select(g, dy, at.data(), picked.mutable_data());
+                                 kernels::copy<kernels::Write::add>(kernels::to_dense(picked.shape(), {1}),
+                                                                    picked.data(), ds);
+                             }
+                         });
     }
     return y;
 }
@@ -149,8 +152,8 @@ namespace detail {
 
 /// Checks of the scatter family; returns the dense indices.
 template <class T, int R>
-Tensor<std::int64_t, R> scatter_indices(const char* op, const Tensor<T, R>& x, int d, const Tensor<std::int64_t, R>& index,
-                                        const Shape<R>& src) {
+Tensor<std::int64_t, R> scatter_indices(const char* op, const Tensor<T, R>& x, int d,
+                                        const Tensor<std::int64_t, R>& index, const Shape<R>& src) {
     require_gatherable(op, x.shape(), index.shape(), d);
     for (int k = 0; k < R; ++k)
         require(index.shape()[k] <= src[k], op, ": index must not be larger than the source (index ", index.shape(),
@@ -188,22 +191,24 @@ Tensor<T, R> scatter(const Tensor<T, R>& x, Index dim, const Tensor<std::int64_t
     kernels::for_each_indexed(walk, at.data(), step, [&](Index from, Index to) { out[to] = in[from]; });
     if constexpr (Real<T>) {
         if (auto* tape = autograd::recording(x, src))
-            tape->record("scatter", y, [from = x.grad_link(), to = src.grad_link(), shape = src.shape(), n = x.numel(), walk,
-                                        step, at = autograd::saved(at)](const T* dy) {
-                // Whoever wrote an element last owns its gradient; what x had there is gone.
-                auto owner = full<std::int64_t>(Shape{n}, -1);
-                std::int64_t* last = owner.mutable_data();
-                kernels::for_each_indexed(walk, at.data(), step, [&](Index k, Index place) { last[place] = k; });
-                if (T* dx = autograd::grad_ptr<T>(from))
-                    for (Index i = 0; i < n; ++i) dx[i] += last[i] < 0 ? dy[i] : T(0);
-                if (T* ds = autograd::grad_ptr<T>(to)) {
-                    auto gradient = zeros<T>(at.shape());
-                    T* g = gradient.mutable_data();
-                    for (Index i = 0; i < n; ++i)
-                        if (last[i] >= 0) g[last[i]] = dy[i];
-                    detail::corner_gradient(ds, shape, at.shape(), gradient.data());
-                }
-            });
+            tape->record("scatter", y,
+                         [from = x.grad_link(), to = src.grad_link(), shape = src.shape(), n = x.numel(), walk, step,
+                          at = autograd::saved(at)](const T* dy) {
+                             // Whoever wrote an element last owns its gradient; what x had there is gone.
+                             auto owner = full<std::int64_t>(Shape{n}, -1);
+                             std::int64_t* last = owner.mutable_data();
+                             kernels::for_each_indexed(walk, at.data(), step,
+                                                       [&](Index k, Index place) { last[place] = k; });
+                             if (T* dx = autograd::grad_ptr<T>(from))
+                                 for (Index i = 0; i < n; ++i) dx[i] += last[i] < 0 ? dy[i] : T(0);
+                             if (T* ds = autograd::grad_ptr<T>(to)) {
+                                 auto gradient = zeros<T>(at.shape());
+                                 T* g = gradient.mutable_data();
+                                 for (Index i = 0; i < n; ++i)
+                                     if (last[i] >= 0) g[last[i]] = dy[i];
+                                 detail::corner_gradient(ds, shape, at.shape(), gradient.data());
+                             }
+                         });
     }
     return y;
 }
@@ -219,7 +224,8 @@ Tensor<T, R> scatter(const Tensor<T, R>& x, Index dim, const Tensor<std::int64_t
 /// ShapeError, ValueError for an index outside.
 template <Element T, int R>
     requires(R > 0)
-Tensor<T, R> scatter_add(const Tensor<T, R>& x, Index dim, const Tensor<std::int64_t, R>& index, const Tensor<T, R>& src) {
+Tensor<T, R> scatter_add(const Tensor<T, R>& x, Index dim, const Tensor<std::int64_t, R>& index,
+                         const Tensor<T, R>& src) {
     const int d = normalize_dim("scatter_add", dim, R);
     const auto at = detail::scatter_indices("scatter_add", x, d, index, src.shape());
     const auto walk = detail::index_walk(at.shape(), x.shape(), d);
@@ -231,17 +237,19 @@ Tensor<T, R> scatter_add(const Tensor<T, R>& x, Index dim, const Tensor<std::int
     kernels::for_each_indexed(walk, at.data(), step, [&](Index from, Index to) { out[to] = T(out[to] + in[from]); });
     if constexpr (Real<T>) {
         if (auto* tape = autograd::recording(x, src))
-            tape->record("scatter_add", y, [from = x.grad_link(), to = src.grad_link(), shape = src.shape(), n = x.numel(),
-                                            walk, step, at = autograd::saved(at)](const T* dy) {
-                if (T* dx = autograd::grad_ptr<T>(from))
-                    kernels::copy<kernels::Write::add>(kernels::to_dense(Shape{n}, {1}), dy, dx);
-                if (T* ds = autograd::grad_ptr<T>(to)) {
-                    auto gradient = empty<T>(at.shape());
-                    T* g = gradient.mutable_data();
-                    kernels::for_each_indexed(walk, at.data(), step, [&](Index k, Index place) { g[k] = dy[place]; });
-                    detail::corner_gradient(ds, shape, at.shape(), gradient.data());
-                }
-            });
+            tape->record("scatter_add", y,
+                         [from = x.grad_link(), to = src.grad_link(), shape = src.shape(), n = x.numel(), walk, step,
+                          at = autograd::saved(at)](const T* dy) {
+                             if (T* dx = autograd::grad_ptr<T>(from))
+                                 kernels::copy<kernels::Write::add>(kernels::to_dense(Shape{n}, {1}), dy, dx);
+                             if (T* ds = autograd::grad_ptr<T>(to)) {
+                                 auto gradient = empty<T>(at.shape());
+                                 T* g = gradient.mutable_data();
+                                 kernels::for_each_indexed(walk, at.data(), step,
+                                                           [&](Index k, Index place) { g[k] = dy[place]; });
+                                 detail::corner_gradient(ds, shape, at.shape(), gradient.data());
+                             }
+                         });
     }
     return y;
 }

@@ -42,7 +42,8 @@ template <int R, int K>
 kernels::RowNormGeometry row_norm_geometry(const char* op, const Shape<R>& shape, const Shape<K>& normalized) {
     static_assert(K >= 1 && K <= R, "the normalized shape has at least one dimension and not more than the input");
     for (int d = 0; d < K; ++d)
-        require(shape[R - K + d] == normalized[d], op, ": the last dimensions must be ", normalized, " (input ", shape, ")");
+        require(shape[R - K + d] == normalized[d], op, ": the last dimensions must be ", normalized, " (input ", shape,
+                ")");
     return {shape.product(0, R - K), normalized.numel()};
 }
 
@@ -66,9 +67,9 @@ Tensor<T, R> layer_norm(const Tensor<T, R>& x, const Shape<K>& normalized_shape,
     kernels::layer_norm_forward(g, input.data(), w.data(), b.data(), eps, y.mutable_data(), mean.mutable_data(),
                                 rstd.mutable_data());
     if (tape)
-        tape->record("layer_norm", y, detail::RowNormBackward<T>{g, autograd::saved(input), autograd::saved(w),
-                                                                 autograd::saved(b), autograd::saved(mean),
-                                                                 autograd::saved(rstd)});
+        tape->record("layer_norm", y,
+                     detail::RowNormBackward<T>{g, autograd::saved(input), autograd::saved(w), autograd::saved(b),
+                                                autograd::saved(mean), autograd::saved(rstd)});
     return y;
 }
 
@@ -88,8 +89,9 @@ Tensor<T, R> rms_norm(const Tensor<T, R>& x, const Shape<K>& normalized_shape, c
     kernels::rms_norm_forward(g, input.data(), w.data(), eps, y.mutable_data(), rstd.mutable_data());
     if (tape) {
         const auto none = autograd::saved(Tensor<T, 1>());
-        tape->record("rms_norm", y, detail::RowNormBackward<T>{g, autograd::saved(input), autograd::saved(w), none, none,
-                                                               autograd::saved(rstd)});
+        tape->record("rms_norm", y,
+                     detail::RowNormBackward<T>{g, autograd::saved(input), autograd::saved(w), none, none,
+                                                autograd::saved(rstd)});
     }
     return y;
 }

@@ -50,7 +50,8 @@ Tensor<T, R> masked_fill(const Tensor<T, R>& x, const Tensor<bool, M>& mask, std
             tape->record("masked_fill", y, [link = x.grad_link(), hidden, each](const T* dy) {
                 const auto dx = autograd::grad_target<T>(link);
                 const bool* hide = hidden.data();
-                if (dx) each([=](Index i) { dx.data[i] = (dx.accumulate ? dx.data[i] : T(0)) + (hide[i] ? T(0) : dy[i]); });
+                if (dx)
+                    each([=](Index i) { dx.data[i] = (dx.accumulate ? dx.data[i] : T(0)) + (hide[i] ? T(0) : dy[i]); });
             });
     }
     return y;

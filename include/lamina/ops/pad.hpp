@@ -21,19 +21,19 @@ struct Margins {
 
     Margins(const Shape<R>& shape, std::span<const Index> pads, PadMode mode) : padded(shape) {
         require<ValueError>(pads.size() % 2 == 0 && pads.size() <= std::size_t(2 * R),
-                            "pad: there must be a pair of margins for each of at most ", R, " dimensions but there are ",
-                            Index(pads.size()), " margins");
+                            "pad: there must be a pair of margins for each of at most ", R,
+                            " dimensions but there are ", Index(pads.size()), " margins");
         for (std::size_t i = 0; i < pads.size(); i += 2) {
             const int d = R - 1 - int(i / 2);
             const Index left = pads[i], right = pads[i + 1], n = shape[d];
             before[std::size_t(d)] = left;
             after[std::size_t(d)] = right;
             padded[d] = n + left + right;
-            require(padded[d] >= 0, "pad: margins ", left, " and ", right, " leave nothing of dimension ", d, " of extent ",
-                    n, " (shape ", shape, ")");
+            require(padded[d] >= 0, "pad: margins ", left, " and ", right, " leave nothing of dimension ", d,
+                    " of extent ", n, " (shape ", shape, ")");
             const Index limit = mode == PadMode::reflect ? n - 1 : n;
-            const bool fits = mode == PadMode::constant || (mode == PadMode::replicate && n > 0) ||
-                              (left <= limit && right <= limit);
+            const bool fits =
+                mode == PadMode::constant || (mode == PadMode::replicate && n > 0) || (left <= limit && right <= limit);
             require(fits, "pad: margins ", left, " and ", right, " must be at most ", limit, " in dimension ", d,
                     " of extent ", n, " (shape ", shape, ")");
         }
@@ -82,8 +82,9 @@ Tensor<T, R> pad_constant(const Tensor<T, R>& x, const Margins<R>& m, T value) {
 }  // namespace detail
 
 /// `x` with margins: `pads` lists (before, after) pairs, the last dimension first, as in `pad(x, {left, right, top,
-/// bottom})`; negative margins crop. Reflection leaves out the edge, so its margins are smaller than the extent; circular
-/// ones are at most the extent. Throws ShapeError for margins that do not fit, ValueError for a wrong number of them.
+/// bottom})`; negative margins crop. Reflection leaves out the edge, so its margins are smaller than the extent;
+/// circular ones are at most the extent. Throws ShapeError for margins that do not fit, ValueError for a wrong number
+/// of them.
 template <Element T, int R>
 Tensor<T, R> pad(const Tensor<T, R>& x, std::span<const Index> pads, const PadOptions& o = {}) {
     const detail::Margins<R> m(x.shape(), pads, o.mode);

@@ -1,8 +1,8 @@
 #pragma once
 // Dimensions in another order: views, recorded so that gradients are permuted back.
 #include <lamina/autograd/tape.hpp>
-#include <lamina/ops/contiguous.hpp>
 #include <lamina/core/view.hpp>
+#include <lamina/ops/contiguous.hpp>
 
 namespace lamina::inline LAMINA_ABI {
 

@@ -110,7 +110,8 @@ struct ProdBackward {
         const auto& g = plan.geometry;
         auto others = empty<T>(Shape{g.outputs()}), zeros = empty<T>(Shape{g.outputs()});
         T *share = others.mutable_data(), *count = zeros.mutable_data();
-        kernels::reduce<kernels::Product>(g, x.data(), static_cast<const T*>(nullptr), share, kernels::maps::OneForZero{});
+        kernels::reduce<kernels::Product>(g, x.data(), static_cast<const T*>(nullptr), share,
+                                          kernels::maps::OneForZero{});
         kernels::reduce<kernels::Sum>(g, x.data(), static_cast<const T*>(nullptr), count, kernels::maps::IsZero{});
         for (Index i = 0; i < g.outputs(); ++i) share[i] = count[i] > T(1) ? T(0) : share[i] * dy[i];
         plan.spread(link, x.data(), count, share, kernels::shares::OfProduct{});
@@ -146,7 +147,8 @@ Tensor<T, K> logsumexp(const Tensor<T, R>& x, unsigned mask, const Shape<K>& sha
     for (Index i = 0; i < y.numel(); ++i)
         if (top[i] - top[i] != T(0)) top[i] = T(0);  // infinities and NaN: exp(x) alone says the right thing
     kernels::reduce<kernels::Sum>(plan.geometry, dense.data(), top, out, kernels::maps::ExpDistance{});
-    simd::for_each_vec(y.numel(), [](auto s, auto m) LAMINA_INLINE_LAMBDA { return log(s) + m; }, out, out, top);
+    simd::for_each_vec(
+        y.numel(), [](auto s, auto m) LAMINA_INLINE_LAMBDA { return log(s) + m; }, out, out, top);
     if (auto* tape = autograd::recording(x))
         tape->record("logsumexp", y, LogSumExpBackward<T>{x.grad_link(), plan, saved_flat(dense), saved_flat(y)});
     return y;

@@ -74,7 +74,8 @@ Tensor<T, 1> flatten(const Tensor<T, 0>& x) {
     return reshape(x, Shape{1});
 }
 
-/// Dimension `dim` split into `sizes`, of which one may be -1. Throws ShapeError when they do not multiply to its extent.
+/// Dimension `dim` split into `sizes`, of which one may be -1. Throws ShapeError when they do not multiply to its
+/// extent.
 template <Element T, int R, int S>
 Tensor<T, R + S - 1> unflatten(const Tensor<T, R>& x, Index dim, const Shape<S>& sizes) {
     const int d = normalize_dim("unflatten", dim, R);

@@ -35,7 +35,8 @@ auto recorded_part(const char* op, const Tensor<T, R>& x, F part) {
 /// positions beyond the ends are clamped. Throws ValueError for step < 1.
 template <Element T, int R>
 Tensor<T, R> slice(const Tensor<T, R>& x, Index dim, Index start, Index stop, Index step = 1) {
-    return detail::recorded_part("slice", x, [=](const Tensor<T, R>& t) { return view::slice(t, dim, start, stop, step); });
+    return detail::recorded_part("slice", x,
+                                 [=](const Tensor<T, R>& t) { return view::slice(t, dim, start, stop, step); });
 }
 
 /// The slice at `index` along `dim`, without that dimension. Throws ValueError when it is outside.
@@ -75,7 +76,8 @@ std::vector<Tensor<T, R>> split(const Tensor<T, R>& x, std::span<const Index> si
         require<ValueError>(size >= 0, "split: sizes must not be negative but one is ", size);
         at += size;
     }
-    require(at == x.shape()[d], "split: sizes must add up to ", x.shape()[d], " but give ", at, " (shape ", x.shape(), ")");
+    require(at == x.shape()[d], "split: sizes must add up to ", x.shape()[d], " but give ", at, " (shape ", x.shape(),
+            ")");
     at = 0;
     for (Index size : sizes) parts.push_back(slice(x, d, at, at + size)), at += size;
     return parts;

@@ -49,7 +49,8 @@ struct PickBackward {
 };
 
 template <class T, int R>
-void record_pick(const char* op, const Tensor<T, R>& x, const kernels::ReduceGeometry& g, Index count, Sorted<T, R>& out) {
+void record_pick(const char* op, const Tensor<T, R>& x, const kernels::ReduceGeometry& g, Index count,
+                 Sorted<T, R>& out) {
     if constexpr (Real<T>) {
         if (auto* tape = autograd::recording(x)) {
             const Tensor<std::int64_t, 1> flat(out.indices.storage(), const_cast<std::int64_t*>(out.indices.data()),
@@ -63,34 +64,35 @@ void record_pick(const char* op, const Tensor<T, R>& x, const kernels::ReduceGeo
 
 /// `x` sorted along `dim`, with the index of each element; stable. Throws ValueError for a dimension out of range.
 template <Element T, int R>
-    requires std::is_arithmetic_v<T>
-Sorted<T, R> sort(const Tensor<T, R>& x, Index dim = -1, const SortOptions& o = {}) {
-    const auto g = detail::sort_geometry(x.shape(), normalize_dim("sort", dim, R));
-    Sorted<T, R> out{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
-    kernels::sort_lines(g, contiguous(x).data(), o.descending, out.values.mutable_data(), out.indices.mutable_data());
-    detail::record_pick("sort", x, g, g.count, out);
-    return out;
-}
+    requires std::is_arithmetic_v<T> Sorted<T, R> sort(const Tensor<T, R>& x, Index dim = -1,
+                                                       const SortOptions& o = {}) {
+        const auto g = detail::sort_geometry(x.shape(), normalize_dim("sort", dim, R));
+        Sorted<T, R> out{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
+        kernels::sort_lines(g, contiguous(x).data(), o.descending, out.values.mutable_data(),
+                            out.indices.mutable_data());
+        detail::record_pick("sort", x, g, g.count, out);
+        return out;
+    }
 
 /// Indices that sort `x` along `dim`; stable. Throws ValueError for a dimension out of range.
 template <Element T, int R>
-    requires std::is_arithmetic_v<T>
-Tensor<std::int64_t, R> argsort(const Tensor<T, R>& x, Index dim = -1, const SortOptions& o = {}) {
-    const auto g = detail::sort_geometry(x.shape(), normalize_dim("argsort", dim, R));
-    auto y = empty<std::int64_t>(x.shape());
-    kernels::sort_lines(g, contiguous(x).data(), o.descending, static_cast<T*>(nullptr), y.mutable_data());
-    return y;
-}
+    requires std::is_arithmetic_v<T> Tensor<std::int64_t, R> argsort(const Tensor<T, R>& x, Index dim = -1,
+                                                                     const SortOptions& o = {}) {
+        const auto g = detail::sort_geometry(x.shape(), normalize_dim("argsort", dim, R));
+        auto y = empty<std::int64_t>(x.shape());
+        kernels::sort_lines(g, contiguous(x).data(), o.descending, static_cast<T*>(nullptr), y.mutable_data());
+        return y;
+    }
 
 /// The `k` largest (or smallest) elements along `dim`, in that order, with their indices. Throws ValueError when there
 /// are fewer than k.
 template <Element T, int R>
-    requires(std::is_arithmetic_v<T> && R > 0)
+    requires(std::is_arithmetic_v<T>&& R > 0)
 Sorted<T, R> topk(const Tensor<T, R>& x, Index k, Index dim = -1, const TopkOptions& o = {}) {
     const int d = normalize_dim("topk", dim, R);
     const auto g = detail::sort_geometry(x.shape(), d);
-    require<ValueError>(k >= 0 && k <= g.count, "topk: k must lie in [0, ", g.count, "] but is ", k, " (shape ", x.shape(),
-                        ", dimension ", d, ")");
+    require<ValueError>(k >= 0 && k <= g.count, "topk: k must lie in [0, ", g.count, "] but is ", k, " (shape ",
+                        x.shape(), ", dimension ", d, ")");
     Shape<R> shape = x.shape();
     shape[d] = k;
     Sorted<T, R> out{empty<T>(shape), empty<std::int64_t>(shape)};

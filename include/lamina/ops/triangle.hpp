@@ -9,7 +9,8 @@ namespace detail {
 
 /// y = x inside the triangle, 0 outside (left alone when adding).
 template <class T>
-void triangle(Index matrices, Index rows, Index columns, Index diagonal, bool lower, const T* x, T* y, bool accumulate) {
+void triangle(Index matrices, Index rows, Index columns, Index diagonal, bool lower, const T* x, T* y,
+              bool accumulate) {
     parallel::for_range(matrices * rows, parallel::grain_for(columns), [=](Index begin, Index end) {
         for (Index row = begin; row < end; ++row) {
             const Index edge = std::clamp<Index>(row % rows + diagonal + (lower ? 1 : 0), 0, columns);
@@ -46,14 +47,10 @@ Tensor<T, R> triangle(const char* op, const Tensor<T, R>& x, Index diagonal, boo
 /// Each matrix [..., rows, columns] with zeros above the diagonal number `diagonal` (0 is the main one, 1 above it).
 template <Element T, int R>
     requires(R >= 2)
-Tensor<T, R> tril(const Tensor<T, R>& x, Index diagonal = 0) {
-    return detail::triangle("tril", x, diagonal, true);
-}
+Tensor<T, R> tril(const Tensor<T, R>& x, Index diagonal = 0) { return detail::triangle("tril", x, diagonal, true); }
 /// Each matrix [..., rows, columns] with zeros below the diagonal number `diagonal`.
 template <Element T, int R>
     requires(R >= 2)
-Tensor<T, R> triu(const Tensor<T, R>& x, Index diagonal = 0) {
-    return detail::triangle("triu", x, diagonal, false);
-}
+Tensor<T, R> triu(const Tensor<T, R>& x, Index diagonal = 0) { return detail::triangle("triu", x, diagonal, false); }
 
 }  // namespace lamina::inline LAMINA_ABI

@@ -39,8 +39,9 @@ Tensor<T, K> variance(const char* op, const Tensor<T, R>& x, unsigned mask, cons
     kernels::reduce<kernels::Sum>(plan.geometry, dense.data(), middle, out, kernels::maps::SquaredDistance{});
     for (Index i = 0; i < y.numel(); ++i) out[i] = root ? T(__builtin_sqrt(out[i] / divisor)) : out[i] / divisor;
     if (auto* tape = autograd::recording(x))
-        tape->record(op, y, VarianceBackward<T>{x.grad_link(), plan, saved_flat(dense), saved_flat(y), saved_flat(mean),
-                                                divisor, root});
+        tape->record(op, y,
+                     VarianceBackward<T>{x.grad_link(), plan, saved_flat(dense), saved_flat(y), saved_flat(mean),
+                                         divisor, root});
     return y;
 }
 

@@ -42,7 +42,9 @@ struct NormBackward {
             if (p == 0) part[i] = 0;
             else if (p == 1) part[i] = dy[i];
             else if (p == infinite_norm) part[i] = dy[i] / part[i];  // ties share evenly, as in amax
-            else part[i] = total[i] == 0 ? T(0) : T(dy[i] * (p == 2 ? 1 / total[i] : __builtin_pow(double(total[i]), 1 - p)));
+            else
+                part[i] =
+                    total[i] == 0 ? T(0) : T(dy[i] * (p == 2 ? 1 / total[i] : __builtin_pow(double(total[i]), 1 - p)));
         }
         if (p == 0) plan.spread(link, in, total, part, kernels::shares::Same{});
         else if (p == 1) plan.spread(link, in, total, part, kernels::shares::TimesSign{});
