@@ -73,7 +73,7 @@ struct Measurement {
 };
 
 struct Options {
-    double seconds_per_row = 2.0;
+    double seconds_per_row = 1.5;
     double seconds_per_sample = 2e-3;
     int least_rounds = 7, most_rounds = 60;
 };

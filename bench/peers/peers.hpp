@@ -61,6 +61,7 @@ Contestants contestants(const Permute&);
 Contestants contestants(const CrossEntropy&);
 Contestants contestants(const AdamWStep&);
 Contestants contestants(const LoadWeights&);
+Contestants contestants(const NetworkStep&);
 #else
 LAMINA_PEER_ABSENT
 #endif
@@ -84,5 +85,6 @@ Contestants race(const Problem& problem, Contestants ours) {
 void add_gemm_rows(Rows& rows);
 void add_stream_rows(Rows& rows);
 void add_training_rows(Rows& rows);
+void add_model_rows(Rows& rows);
 
 }  // namespace peers
