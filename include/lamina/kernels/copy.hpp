@@ -156,7 +156,8 @@ void copy_transposed(const CopyLayout& g, const T* from, T* to, bool stream) {
     const Index grain = stream_grain / (block * block_columns) + 1;
     parallel::for_range(matrices * down * across, grain, [&](Index begin, Index end) {
         for (Index task = begin; task < end; ++task) {
-            const Index i = task / across % down * block, j = task % across * block_columns;
+            // Down the destination first: the source is read in long pieces of few pages.
+            const Index i = task % down * block, j = task / down % across * block_columns;
             const Index matrix = task / (across * down);
             walk_layout(g, outer, matrix, matrix + 1, [&](Index f, Index t) {
                 transpose_block<W, Arch>(from + f + j * from_ld + i, from_ld, to + t + i * to_ld + j, to_ld,
