@@ -1,7 +1,7 @@
 #pragma once
 // Batch normalisation of feature maps: the batch's statistics while a tape trains, running statistics otherwise.
 #include <lamina/nn/observe.hpp>
-#include <lamina/ops/norm.hpp>
+#include <lamina/ops/batch_norm.hpp>
 
 namespace lamina::inline LAMINA_ABI::nn {
 
