@@ -169,7 +169,7 @@ TEST_CASE_TEMPLATE("gelu, silu: every ISA is accurate, value and slope, at every
                                       .step = {1, 1},
                                       .out = {dx.mutable_data()},
                                       .accumulate = {},
-                                      .stream = false};
+                                      .stream = {}};
             kernels::map_gradient_row<Arch, float, decltype(f), 1, 1>(&f, row);
             for (Index i = 0; i < n; ++i) {
                 const double v = double(x(i)), h = 1e-4;

@@ -100,10 +100,10 @@ struct ReduceAxes {
 
 /// Calls the row function on one run of the last dimension, the target's share going to `g`.
 inline void reduce_row(const PointwisePlan& plan, const void* f, PointwiseRowFunction function, int target,
-                       const Index* offset, Index column, Index count, void* g, std::byte (*splats)[64]) {
+                       const bool* stream, const Index* offset, Index column, Index count, void* g,
+                       std::byte (*splats)[64]) {
     PointwiseRow row;
     row.count = count;
-    row.stream = false;
     const int last = plan.rank - 1;
     for (int k = 0; k < plan.inputs; ++k) {
         const PointwiseOperand& o = plan.operand[k];
@@ -122,6 +122,7 @@ inline void reduce_row(const PointwisePlan& plan, const void* f, PointwiseRowFun
                      : o.data    ? o.data + (offset[k] + column * o.stride[last]) * o.element_size
                                  : nullptr;
         row.accumulate[j] = k != target && plan.accumulate[j];
+        row.stream[j] = k != target && stream[j] && is_line_aligned(row.out[j]);
     }
     function(f, row);
 }
@@ -135,34 +136,40 @@ struct PartialSums {
           data(reinterpret_cast<double*>(storage->data())) {}
 };
 
-/// The target keeps the last dimension (a bias): tiles of 512 columns, segments of 256 rows.
+inline constexpr Index reduce_tile = 2048;
+
+/// The target keeps the last dimension (a bias): tiles of up to 2048 columns, segments of 256
+/// rows.
 template <class Arch, class T>
 void reduce_keeping_rows(const PointwisePlan& plan, const void* f, PointwiseRowFunction function, int target) {
-    constexpr Index tile = 512, segment = 256;
+    constexpr Index segment = 256;
     const int last = plan.rank - 1;
     const ReduceAxes axes(plan, target, last);
-    const Index columns = plan.extent[last], tiles = (columns + tile - 1) / tile;
+    const Index columns = plan.extent[last], tiles = (columns + reduce_tile - 1) / reduce_tile;
+    const Index tile = ((columns + tiles - 1) / tiles + 63) / 64 * 64;
     const Index segments = (axes.repeated_size + segment - 1) / segment, n = axes.kept_size * columns;
     T* dst = reinterpret_cast<T*>(plan.operand[target].data);
     const bool accumulate = plan.accumulate[target - plan.inputs];
     const PartialSums partial(segments > 1 ? segments * n : 0);
     const Index rows_per_task = segments > 1 ? segment : axes.repeated_size;
+    bool stream[pointwise_max_operands];
+    kernels::streamed_outputs(plan, stream);
     const Index grain = pointwise_grain / (rows_per_task * (columns < tile ? columns : tile));
     parallel::for_range(axes.kept_size * tiles * segments, grain > 0 ? grain : 1, [&](Index begin, Index end) {
         alignas(64) std::byte splats[pointwise_max_operands][64];
-        alignas(64) T g[8 * tile], acc[tile];
+        alignas(64) T g[8 * reduce_tile], acc[reduce_tile];
         for (Index task = begin; task < end; ++task) {
             const Index s = task % segments, c0 = task / segments % tiles * tile, kept = task / segments / tiles;
             const Index count = columns - c0 < tile ? columns - c0 : tile, padded = (count + 63) / 64 * 64;
             const Index r1 = (s + 1) * segment < axes.repeated_size ? (s + 1) * segment : axes.repeated_size;
-            std::memset(static_cast<void*>(acc), 0, sizeof acc);
-            if (padded != count) std::memset(static_cast<void*>(g), 0, sizeof g);
+            std::memset(static_cast<void*>(acc), 0, std::size_t(padded) * sizeof(T));
+            if (padded != count) std::memset(static_cast<void*>(g), 0, std::size_t(8 * padded) * sizeof(T));
             Index offset[pointwise_max_operands];
             for (Index r = s * segment; r < r1;) {
                 const Index rows = r1 - r < 8 ? r1 - r : 8;
                 for (Index i = 0; i < rows; ++i, ++r) {
                     axes.seek(plan, kept, r, offset);
-                    reduce_row(plan, f, function, target, offset, c0, count, g + i * padded, splats);
+                    reduce_row(plan, f, function, target, stream, offset, c0, count, g + i * padded, splats);
                 }
                 fold_rows<Arch>(acc, g, rows, padded);
             }
@@ -190,6 +197,8 @@ void reduce_across_rows(const PointwisePlan& plan, const void* f, PointwiseRowFu
     const PartialSums partial(segments * n);
     const Index task_elements = (units < per_segment ? units : per_segment) * longest;
     const Index grain = pointwise_grain / task_elements;
+    bool stream[pointwise_max_operands];
+    kernels::streamed_outputs(plan, stream);
     parallel::for_range(n * segments, grain > 0 ? grain : 1, [&](Index begin, Index end) {
         alignas(64) std::byte splats[pointwise_max_operands][64];
         alignas(64) T g[run + 512], acc[64];
@@ -202,7 +211,7 @@ void reduce_across_rows(const PointwisePlan& plan, const void* f, PointwiseRowFu
                 const Index c0 = u % runs * run, count = columns - c0 < run ? columns - c0 : run;
                 const Index rows = (count + 63) / 64;
                 axes.seek(plan, kept, u / runs, offset);
-                reduce_row(plan, f, function, target, offset, c0, count, g, splats);
+                reduce_row(plan, f, function, target, stream, offset, c0, count, g, splats);
                 std::memset(static_cast<void*>(g + count), 0, std::size_t(rows * 64 - count) * sizeof(T));
                 fold_rows<Arch>(acc, g, rows, 64);
             }
@@ -232,7 +241,7 @@ void reduce_gathered(const PointwisePlan& plan, const void* f, PointwiseRowFunct
         double* sum = partial.data + (split_is_disjoint ? 0 : s * n);
         const Index end = plan.extent[0] * (s + 1) / segments * per_outer;
         PointwiseRow row;
-        row.stream = false;
+        for (bool& stream : row.stream) stream = false;
         for (Index begin = plan.extent[0] * s / segments * per_outer, count; begin < end; begin += count) {
             count = end - begin < pointwise_gather ? end - begin : pointwise_gather;
             PointwiseCursor cursor;

@@ -39,7 +39,7 @@ LAMINA_INLINE void map_row(const F f, const PointwiseRow& r, std::index_sequence
     // Ands away the index of an operand that is one value repeated, without a branch.
     const Index walk[] = {-r.step[K]...};
     T* const y = static_cast<T*>(r.out[0]);
-    const bool stream = r.stream;
+    const bool stream = r.stream[0];
     simd::row<Arch, T>(r.count, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
         put(y + i, simd::Vec<T, Arch>(f(simd::load_count<Arch>(x[K] + (i & walk[K]), count)...)), count, stream);
     });
@@ -55,7 +55,6 @@ LAMINA_INLINE void map_gradient_row(const F f, const PointwiseRow& r, std::index
     const Index walk[] = {-r.step[K]...};
     const T* const dy = static_cast<const T*>(r.in[operands]);
     const Index dy_walk = -r.step[operands];
-    const bool stream = r.stream;
     simd::row<Arch, T>(r.count, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
         const auto operand = [&]<std::size_t k>(std::integral_constant<std::size_t, k>) LAMINA_INLINE_LAMBDA {
             const V v = simd::load_count<Arch>(x[k] + (i & walk[k]), count);
@@ -68,11 +67,13 @@ LAMINA_INLINE void map_gradient_row(const F f, const PointwiseRow& r, std::index
             if (T* const out = static_cast<T*>(r.out[k])) {
                 const V g = upstream * y.grad[k];
                 if (r.accumulate[k]) simd::store_count(out + i, simd::load_count<Arch>(out + i, count) + g, count);
-                else put(out + i, g, count, stream);
+                else put(out + i, g, count, r.stream[k]);
             }
         });
     });
-    if (stream) simd::stream_fence();
+    bool streamed = false;
+    for (int k = 0; k < Active; ++k) streamed = streamed || r.stream[k];
+    if (streamed) simd::stream_fence();
 }
 
 }  // namespace detail

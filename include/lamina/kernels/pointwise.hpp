@@ -35,7 +35,7 @@ inline void copy_strided(Index size, std::byte* to, Index to_step, const std::by
 }
 
 /// Elements [begin, end) of a plan whose last dimension can be read in place.
-inline void pointwise_rows(const PointwisePlan& plan, const void* f, PointwiseRowFunction function, bool stream,
+inline void pointwise_rows(const PointwisePlan& plan, const void* f, PointwiseRowFunction function, const bool* stream,
                            Index begin, Index end) {
     alignas(64) std::byte splats[pointwise_max_operands][64];
     Index splat_of[pointwise_max_operands];
@@ -60,13 +60,12 @@ inline void pointwise_rows(const PointwisePlan& plan, const void* f, PointwiseRo
             }
             row.in[k] = from;
         }
-        row.stream = stream;
         for (int j = 0; j < plan.outputs; ++j) {
             const PointwiseOperand& o = plan.operand[plan.inputs + j];
             std::byte* to = o.data ? o.data + cursor.offset[plan.inputs + j] * o.element_size : nullptr;
             row.out[j] = to;
             row.accumulate[j] = plan.accumulate[j];
-            row.stream = row.stream && is_line_aligned(to);
+            row.stream[j] = stream[j] && is_line_aligned(to);
         }
         function(f, row);
         begin += row.count;
@@ -112,7 +111,7 @@ inline void pointwise_gathered(const PointwisePlan& plan, const void* f, Pointwi
     alignas(64) std::byte in[pointwise_max_operands][pointwise_gather * 8];
     alignas(64) std::byte out[pointwise_gather * 8];
     PointwiseRow row;
-    row.stream = false;
+    for (bool& stream : row.stream) stream = false;
     for (Index n = 0; begin < end; begin += n) {
         n = end - begin < pointwise_gather ? end - begin : pointwise_gather;
         PointwiseCursor cursor;
@@ -143,6 +142,18 @@ inline void pointwise_gathered(const PointwisePlan& plan, const void* f, Pointwi
 
 }  // namespace detail
 
+/// Which outputs are large, dense and written only: those go around the caches.
+inline void streamed_outputs(const PointwisePlan& plan, bool* stream) {
+    const Index n = plan.numel();
+    for (int j = 0; j < plan.outputs; ++j) {
+        const int own = plan.inputs + j;
+        const PointwiseOperand& o = plan.operand[own];
+        stream[j] =
+            o.data && !plan.accumulate[j] && n * o.element_size >= stream_threshold_bytes && plan.is_linear(own);
+        for (int k = 0; k < plan.operands(); ++k) stream[j] = stream[j] && (k == own || plan.operand[k].data != o.data);
+    }
+}
+
 /// Runs `function(f, row)` over all elements of `plan` (collapsed, outputs not repeated).
 inline void pointwise_run(const PointwisePlan& plan, const void* f, PointwiseRowFunction function) {
     const Index n = plan.numel();
@@ -152,12 +163,8 @@ inline void pointwise_run(const PointwisePlan& plan, const void* f, PointwiseRow
                             [&](Index b, Index e) { detail::pointwise_gathered(plan, f, function, b, e); });
         return;
     }
-    bool stream = true;
-    for (int j = 0; j < plan.outputs; ++j) {
-        const PointwiseOperand& o = plan.operand[plan.inputs + j];
-        stream = stream && o.data && !plan.accumulate[j] && n * o.element_size >= stream_threshold_bytes;
-        for (int k = 0; k < plan.inputs; ++k) stream = stream && plan.operand[k].data != o.data;
-    }
+    bool stream[pointwise_max_operands];
+    streamed_outputs(plan, stream);
     parallel::for_range(n, pointwise_grain,
                         [&](Index b, Index e) { detail::pointwise_rows(plan, f, function, stream, b, e); });
 }

@@ -18,7 +18,7 @@ struct PointwiseRow {
     Index step[pointwise_max_operands];
     void* out[pointwise_max_operands];        ///< dense; null when the result is not wanted
     bool accumulate[pointwise_max_operands];  ///< add to `out` instead of overwriting it
-    bool stream;                              ///< write around the caches; `out` is then 64-byte aligned
+    bool stream[pointwise_max_operands];      ///< write `out` around the caches; it is then 64-byte aligned
 };
 using PointwiseRowFunction = void (*)(const void* f, const PointwiseRow& row);
 
