@@ -13,7 +13,8 @@ struct GemmPolicy {
     static constexpr Index block_bytes = 512 << 10;   ///< of packed B that all row tiles sweep
     static constexpr Index packed_depth = 5120;       ///< most bytes of k in one pass over packed B
     static constexpr Index direct_depth = 1280;       ///< and over B in place
-    static constexpr Index fetch_depth = 128;         ///< least k for which fetching ahead for the next tile pays
+    static constexpr Index cached_bytes = 64 << 10;   ///< of all operands, below which they are taken to be cached
+    static constexpr Index fetch_depth = 48;          ///< least k for which fetching ahead for the next tile pays
     static constexpr Index direct_rows = 112;         ///< most rows for which packing B does not pay
     static constexpr Index direct_bytes = 48 << 10;   ///< or B is so small that packing never pays
     static constexpr int panel_slot = 8, a_slot = 9;  ///< of parallel::scratch
@@ -31,12 +32,18 @@ struct GemmProblem {
     TileEpilogue<T> epilogue;
 };
 
-/// Reads B in place? Decided by the whole product's shape, so that every split of it gives the same bits.
+/// What happens to B. Decided by the whole product's shape, so that every split of it gives the same bits.
+enum class Traversal {
+    panels,    ///< few rows: B in place, each panel once for all row tiles
+    in_place,  ///< little of B: in place, all of it for each row tile
+    packed     ///< packed, or packed before
+};
 template <class T>
-bool reads_in_place(const GemmProblem<T>& g) {
+Traversal traversal(const GemmProblem<T>& g) {
     const auto [m, n, k] = g.shape;
-    return g.b.in_place != nullptr &&
-           (m <= GemmPolicy::direct_rows || n * k * Index(sizeof(T)) <= GemmPolicy::direct_bytes);
+    if (!g.b.in_place) return Traversal::packed;
+    if (m <= GemmPolicy::direct_rows) return Traversal::panels;
+    return n * k * Index(sizeof(T)) <= GemmPolicy::direct_bytes ? Traversal::in_place : Traversal::packed;
 }
 
 /// Rows this far apart crowd into a few sets of the first-level cache and push one another out.
@@ -48,7 +55,7 @@ constexpr bool crowds_cache(Index stride) {
 /// Where A is worth a copy: transposed, a tile would touch a cache line for each k; crowded, it would not stay in L1.
 template <class T>
 bool copies_a(const MatrixView<T>& a, Index panels) {
-    return panels > 2 && (a.column_stride != 1 || crowds_cache<T>(a.row_stride));
+    return a.column_stride != 1 ? panels > 2 : crowds_cache<T>(a.row_stride);
 }
 
 /// Elements that copy_tile_rows needs for `rows` x `depth`.
@@ -93,6 +100,15 @@ void take_a(const MatrixView<T>& a, Piece rows, Piece depth, T* copy, bool fill,
     if (fill) copy_rows<Arch>(a, rows, depth, copy, task.a_row);
 }
 
+/// How far apart the rounds of fetching ahead are: a row of C each, but not more than a line of A. One round where all
+/// operands are likely to be in the cache, or k is too short to hide more.
+template <class Arch, class T>
+Index stretch_of(const GemmShape& g, Index k) {
+    const bool cached = (g.m * g.n + g.m * g.k + g.k * g.n) * Index(sizeof(T)) <= GemmPolicy::cached_bytes;
+    if (cached || k < GemmPolicy::fetch_depth) return larger(1, k);
+    return larger(4, smaller(ceil_div(k, tile_rows<Arch>), 64 / Index(sizeof(T))));
+}
+
 /// One tile's worth of C, and the epilogue if this pass over k is the last.
 template <class T>
 void run_tile(const GemmProblem<T>& g, TileFunction<T> tile, TileTask<T>& task, Piece rows, Piece columns, bool last) {
@@ -115,6 +131,7 @@ void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
     for (Index pass = 0; pass < passes; ++pass) {
         const Piece depth = piece(k, passes, pass);
         task.k = depth.size();
+        task.stretch = stretch_of<Arch, T>(g.shape, task.k);
         task.accumulate = g.accumulate || pass > 0;
         T* copy = copy_a ? parallel::scratch<T>(tiles * copy_size, GemmPolicy::a_slot) : nullptr;
         for (Index j = columns.begin; j < columns.end; j += panel) {
@@ -123,18 +140,18 @@ void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
             if (part.size() == width) {
                 task.b = g.b.in_place + depth.begin * g.b.stride + j;
                 task.b_step = g.b.stride;
-                task.b_ahead = 8 * g.b.stride;
             } else {
                 T* packed = parallel::scratch<T>(width * depth.size(), GemmPolicy::panel_slot);
                 g.b.fill(g.b.self, packed, depth, part, width);
                 task.b = packed;
                 task.b_step = width;
-                task.b_ahead = 0;
             }
             for (Index t = 0; t < tiles; ++t) {
                 const Piece r = piece(rows.size(), tiles, t);
                 const Piece tile{rows.begin + r.begin, rows.begin + r.end};
                 take_a<Arch>(g.a, tile, depth, copy ? copy + t * copy_size : nullptr, j == columns.begin, task);
+                task.fetch = task.a;
+                task.next_c = g.c + (t + 1 < tiles ? tile.end : rows.begin) * g.c_stride + j;
                 run_tile(g, tile_for<Arch, T>(tile.size(), part.size()), task, tile, part, pass + 1 == passes);
             }
         }
@@ -148,9 +165,10 @@ public:
     PackedBlock(const GemmProblem<T>& g, Piece rows, Piece columns)
         : g_(g),
           rows_(rows),
-          passes_(larger(1, ceil_div(g.shape.k, GemmPolicy::packed_depth / Index(sizeof(T))))),
+          passes_(larger(1, ceil_div(g.shape.k, packed_depth(g)))),
           // A tile that reads B in place and keeps it as a panel is compiled for whole row tiles only.
-          packs_in_tile_(g.b.in_place && rows.size() > tile_rows<Arch>),
+          in_place_(traversal(g) == Traversal::in_place),
+          packs_in_tile_(g.b.in_place && !in_place_ && rows.size() > tile_rows<Arch>),
           tiles_(ceil_div(rows.size(), tile_rows<Arch>)) {
         const Index deepest = ceil_div(g.shape.k, passes_), panels = ceil_div(columns.size(), panel);
         const Index most = larger(1, GemmPolicy::block_bytes / Index(sizeof(T)) / panel / larger(1, deepest));
@@ -166,8 +184,12 @@ public:
     }
 
 private:
-    static constexpr Index panel = panel_columns<Arch, T>;
+    static constexpr Index panel = panel_columns<Arch, T>, line = 64 / Index(sizeof(T));
 
+    /// A copied row tile should serve many panels, so they are shorter.
+    static Index packed_depth(const GemmProblem<T>& g) {
+        return GemmPolicy::packed_depth / Index(sizeof(T)) / (copies_a(g.a, 3) ? 2 : 1);
+    }
     bool whole(Index j) const { return columns_.end - j >= panel; }
     Piece panel_at(Index j) const { return {j, smaller(j + panel, columns_.end)}; }
     T* panel_data(Index j) const { return panels_ + (j - columns_.begin) * depth_.size(); }
@@ -184,7 +206,7 @@ private:
             const Index panels = ceil_div(columns_.size(), panel);
             panels_ = parallel::scratch<T>(panels * panel * depth_.size(), GemmPolicy::panel_slot);
             for (Index j = columns_.begin; j < columns_.end; j += panel)
-                if (!(packs_in_tile_ && whole(j)))
+                if (!(whole(j) && (in_place_ || packs_in_tile_)))
                     g_.b.fill(g_.b.self, panel_data(j), depth_, panel_at(j), panel_width<Arch, T>(panel_at(j).size()));
         }
         for (Index t = 0; t < tiles_; ++t) run_row(t);
@@ -197,46 +219,46 @@ private:
         task.k = depth_.size();
         task.accumulate = g_.accumulate || pass_ > 0;
         take_a<Arch>(g_.a, tile, depth_, copy_, true, task);
-        const bool fetches = task.k >= GemmPolicy::fetch_depth;
-        if (fetches && t + 1 < tiles_) fetch_next_a(tile, task);
-        for (Index j = columns_.begin; j < columns_.end; j += panel, task.fetch += task.fetch_rows * task.fetch_row) {
+        task.stretch = stretch_of<Arch, T>(g_.shape, task.k);
+        fetch_next_a(t + 1 < tiles_ ? tile_at(t + 1) : tile, task);
+        for (Index j = columns_.begin; j < columns_.end; j += panel, task.fetch += fetched_rows() * task.fetch_row) {
             const Piece columns = panel_at(j);
             const Index width = panel_width<Arch, T>(columns.size());
-            if (fetches)
-                task.next_c = j + panel < columns_.end ? g_.c + tile.begin * g_.c_stride + j + panel
-                              : t + 1 < tiles_         ? g_.c + tile.end * g_.c_stride + columns_.begin
-                                                       : nullptr;
-            if (t == 0 && packs_in_tile_ && whole(j)) {
+            const bool ends_row = j + panel >= columns_.end;
+            task.next_c = g_.c + (ends_row && t + 1 < tiles_ ? tile.end : tile.begin) * g_.c_stride +
+                          (ends_row ? columns_.begin : j + panel);
+            const bool packs = t == 0 && packs_in_tile_ && whole(j);
+            if (packs || (in_place_ && whole(j))) {
                 task.b = g_.b.in_place + depth_.begin * g_.b.stride + j;
                 task.b_step = g_.b.stride;
-                task.b_ahead = 8 * g_.b.stride;
                 task.keep = panel_data(j);
-                run_tile(g_, gemm_tile<Arch, T, tile_rows<Arch>, tile_vectors, true>, task, tile, columns, last());
-                continue;
+            } else {
+                task.b = g_.b.packed ? g_.b.packed + j * g_.shape.k + depth_.begin * width : panel_data(j);
+                task.b_step = width;
             }
-            task.b = g_.b.packed ? g_.b.packed + j * g_.shape.k + depth_.begin * width : panel_data(j);
-            task.b_step = width;
-            task.b_ahead = 16 * width;
-            run_tile(g_, tile_for<Arch, T>(tile.size(), columns.size()), task, tile, columns, last());
+            run_tile(g_,
+                     packs ? gemm_tile<Arch, T, tile_rows<Arch>, tile_vectors, true>
+                           : tile_for<Arch, T>(tile.size(), columns.size()),
+                     task, tile, columns, last());
         }
     }
     bool last() const { return pass_ + 1 == passes_; }
 
-    /// Spreads the lines of A's next row tile over this one's panels.
-    void fetch_next_a(Piece tile, TileTask<T>& task) const {
-        constexpr Index line = 64 / Index(sizeof(T));
-        const bool whole_rows = g_.a.column_stride == 1;
-        const Index panels = ceil_div(columns_.size(), panel);
-        task.fetch = g_.a.at(tile.end, depth_.begin);
-        task.fetch_rows = ceil_div(whole_rows ? tile_rows<Arch> : line, panels);
-        task.fetch_row = whole_rows ? g_.a.row_stride : g_.a.column_stride;
-        task.fetch_step = line * g_.a.column_stride;
+    /// Rows of the next row tile of A, or of a transposed one's k, that each panel's tile fetches.
+    Index fetched_rows() const {
+        const Index all = g_.a.column_stride == 1 ? tile_rows<Arch> : line;
+        return smaller(fetch_lines, ceil_div(all, ceil_div(columns_.size(), panel)));
+    }
+    void fetch_next_a(Piece next, TileTask<T>& task) const {
+        task.fetch = g_.a.at(next.begin, depth_.begin);
+        task.fetch_row = g_.a.column_stride == 1 ? g_.a.row_stride : g_.a.column_stride;
+        task.fetch_step = task.stretch * g_.a.column_stride;
     }
 
     const GemmProblem<T>& g_;
     Piece rows_;
     Index passes_;
-    bool packs_in_tile_;
+    bool in_place_, packs_in_tile_;
     Index tiles_;
     Piece columns_{}, depth_{};
     T *copy_ = nullptr, *panels_ = nullptr;
@@ -247,7 +269,7 @@ private:
 template <class Arch, class T>
 void gemm_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
     if (rows.size() <= 0 || columns.size() <= 0) return;
-    if (reads_in_place(g)) direct_block<Arch>(g, rows, columns);
+    if (traversal(g) == Traversal::panels) direct_block<Arch>(g, rows, columns);
     else PackedBlock<Arch, T>(g, rows, columns);
 }
 

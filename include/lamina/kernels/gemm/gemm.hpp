@@ -50,7 +50,7 @@ GemmGrid gemm_grid(const GemmProblem<T>& g, Index threads) {
         return {1, 1};
     const Index tiles = ceil_div(m, tile_rows<Arch>), panels = ceil_div(n, panel_columns<Arch, T>);
     // Packing a panel costs about as much as one row tile's visit to it.
-    const Index packing = g.b.packed || reads_in_place(g) ? 0 : 1;
+    const Index packing = g.b.packed || traversal(g) != Traversal::packed ? 0 : 1;
     GemmGrid best{1, 1};
     Index least = tiles * panels + panels * packing;
     for (Index rows = 1; rows <= smaller(threads, tiles); ++rows) {

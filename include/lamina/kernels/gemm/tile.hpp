@@ -26,20 +26,24 @@ inline constexpr int tile_vectors = 2;
 template <class Arch, class T>
 inline constexpr Index panel_columns = Index(tile_vectors) * simd::Vec<T, Arch>::width;
 
+/// Lines that a tile fetches ahead at a time.
+inline constexpr int fetch_lines = 4;
+
 /// One tile's operands.
 template <class T>
 struct TileTask {
     const T* a;
     Index a_row, a_step;  ///< elements from row to row, and from one k to the next
     const T* b;
-    Index b_step, b_ahead;  ///< elements from one k to the next, and how far ahead to prefetch
+    Index b_step;  ///< elements from one k to the next
     T* c;
     Index c_stride, k, columns;
     bool accumulate;
-    const T* fetch;  ///< what another tile reads soon: for each line of k, `fetch_rows` lines `fetch_row` apart …
-    Index fetch_rows, fetch_row, fetch_step;  ///< … and from one line of k to the next, `fetch_step`
-    T* next_c;                                ///< what the next tile writes, or null
-    T* keep;                                  ///< where a packing tile leaves the panel of B that it reads
+    Index stretch;                ///< how much of k passes between two rounds of fetching ahead:
+    const T* fetch;               ///< what a later tile reads, four lines `fetch_row` apart,
+    Index fetch_row, fetch_step;  ///< and `fetch_step` further in each round
+    T* next_c;                    ///< what the next tile writes, a row each round
+    T* keep;                      ///< where a packing tile leaves the panel of B that it reads
 };
 
 template <class Arch, class T, int Rows, int Vectors, bool Packs = false>
@@ -58,25 +62,29 @@ void gemm_tile(const TileTask<T>& g) {
         for (int j = 0; j < Vectors; ++j) sum[i][j] = V(T(0));
     }
     const Index a_row = g.a_row, a_step = g.a_step, b_step = g.b_step;
-    const T *b = g.b, *ahead = b + g.b_ahead, *fetch = g.fetch;
-    T *keep = g.keep, *next_c = g.next_c;
-    Index next_rows = next_c ? Rows : 0;
-    for (Index rest = g.k; rest > 0;) {
-        Index steps = rest < line ? rest : line;
+    const T* b = g.b;
+    T* keep = g.keep;
+    // A burst of prefetches would hold up the loads of B: a few at a time, all along k. What they need is read anew in
+    // each round, because the loop within has use for all registers.
+    const volatile TileTask<T>& later = g;
+    Index round = 0;
+    for (Index rest = g.k; rest > 0; ++round) {
+        Index steps = later.stretch;
+        steps = rest < steps ? rest : steps;
         rest -= steps;
-        // A burst of prefetches would hold up the loads of B: a few at a time, all along k.
-        for (Index q = 0; q < g.fetch_rows; ++q) simd::prefetch(fetch + q * g.fetch_row);
-        fetch += g.fetch_step;
-        for (int q = 0; q < 2 && next_rows > 0; ++q, --next_rows, next_c += g.c_stride) {
-            LAMINA_UNROLL
-            for (int j = 0; j < lines; ++j) simd::prefetch_write(next_c + j * line);
-        }
-        _Pragma("GCC unroll 1") for (; steps > 0; --steps, b += b_step, ahead += b_step) {
+        const Index fetch_row = later.fetch_row;
+        const T* fetch = later.fetch + round * later.fetch_step;
+        LAMINA_UNROLL
+        for (int q = 0; q < fetch_lines; ++q) simd::prefetch(fetch + q * fetch_row);
+        const T* next_c = later.next_c + (round < Rows ? round : Rows - 1) * later.c_stride;
+        LAMINA_UNROLL
+        for (int j = 0; j < lines; ++j) simd::prefetch_write(next_c + j * line);
+        _Pragma("GCC unroll 1") for (; steps > 0; --steps, b += b_step) {
             V bv[Vectors];
             LAMINA_UNROLL
             for (int j = 0; j < Vectors; ++j) bv[j] = simd::load<Arch>(b + j * width);
             LAMINA_UNROLL
-            for (int j = 0; j < lines; ++j) simd::prefetch(ahead + j * line);
+            for (int j = 0; j < lines; ++j) simd::prefetch(b + 8 * b_step + j * line);
             if constexpr (Packs) {
                 LAMINA_UNROLL
                 for (int j = 0; j < Vectors; ++j) simd::store(keep + j * width, bv[j]);
@@ -94,24 +102,26 @@ void gemm_tile(const TileTask<T>& g) {
     }
     const int tail = int(g.columns) - (Vectors - 1) * width;
     T* c = g.c;
+    if (g.accumulate) {
+        LAMINA_UNROLL
+        for (int i = 0; i < Rows; ++i) {
+            LAMINA_UNROLL
+            for (int j = 0; j < Vectors; ++j)
+                sum[i][j] += simd::load_partial<Arch>(c + i * g.c_stride + j * width, j + 1 < Vectors ? width : tail);
+        }
+    }
     if (tail == width) {
         LAMINA_UNROLL
         for (int i = 0; i < Rows; ++i, c += g.c_stride) {
             LAMINA_UNROLL
-            for (int j = 0; j < Vectors; ++j) {
-                if (g.accumulate) sum[i][j] = sum[i][j] + simd::load<Arch>(c + j * width);
-                simd::store(c + j * width, sum[i][j]);
-            }
+            for (int j = 0; j < Vectors; ++j) simd::store(c + j * width, sum[i][j]);
         }
     } else {
         LAMINA_UNROLL
         for (int i = 0; i < Rows; ++i, c += g.c_stride) {
             LAMINA_UNROLL
-            for (int j = 0; j < Vectors; ++j) {
-                const int count = j + 1 < Vectors ? width : tail;
-                if (g.accumulate) sum[i][j] = sum[i][j] + simd::load_partial<Arch>(c + j * width, count);
-                simd::store_partial(c + j * width, sum[i][j], count);
-            }
+            for (int j = 0; j + 1 < Vectors; ++j) simd::store(c + j * width, sum[i][j]);
+            simd::store_partial(c + (Vectors - 1) * width, sum[i][Vectors - 1], tail);
         }
     }
 }
