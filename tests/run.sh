@@ -14,7 +14,7 @@ sh tests/run.sh [options]
   --folders NAMES             only these folders of tests/, separated by commas, and no examples
   --optimize LEVEL            -O level, 2 unless a sanitizer (1) is on
   --werror                    warnings are errors
-The build goes to build/<configuration>. Status 0: all passed, 1: a failure, 77: this machine cannot run it.
+Emulators and sanitizers leave out the test cases named (large). The build goes to build/<configuration>. Status 0: all passed, 1: a failure, 77: this machine cannot run it.
 END
 }
 
@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
 done
 export CXX
 
-flags= toolchain= runnable=yes
+flags= toolchain= runnable=yes small=OFF
 has_cpu_flags() {
     for flag in "$@"; do grep -qw "$flag" /proc/cpuinfo 2>/dev/null || return 1; done
 }
@@ -73,14 +73,15 @@ for sanitizer in $(echo "$sanitizers" | tr ',' ' '); do
 done
 if [ -n "$sanitizers" ]; then
     flags="$flags -fsanitize=$sanitizers -fno-sanitize-recover=all -fno-omit-frame-pointer -DLAMINA_CHECKED"
-    # Interposed memory functions of the two runtimes meet in ld's default order; asan wants to come first.
     level=${level:-1}
+    small=ON
 fi
 level=${level:-2}
 
 if [ "$isa" = aarch64 ]; then
     lamina_need compiler cmake builder xsimd doctest stb eigen aarch64 qemu
     toolchain=-DCMAKE_TOOLCHAIN_FILE=$lamina_root/cmake/aarch64.cmake
+    small=ON
 else
     set -- compiler cmake builder xsimd doctest stb zlib eigen
     if [ -z "$folders" ]; then set -- "$@" dataset pkg-config; fi
@@ -95,7 +96,7 @@ if [ -n "$folders" ] || [ "$isa" = aarch64 ]; then examples=OFF; fi
 # shellcheck disable=SC2086  # $toolchain is one word or none
 lamina_configure "$build" -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS="$flags" \
     -DCMAKE_CXX_FLAGS_RELEASE="-O$level" -DLAMINA_TESTS=ON -DLAMINA_EXAMPLES=$examples -DLAMINA_BENCH=OFF \
-    -DLAMINA_WERROR=$werror -DLAMINA_TEST_FOLDERS="$folders" $toolchain
+    -DLAMINA_WERROR=$werror -DLAMINA_TEST_FOLDERS="$folders" -DLAMINA_SMALL_TESTS=$small $toolchain
 
 cd "$build"
 targets=

@@ -47,7 +47,7 @@ TEST_CASE_TEMPLATE("gemm: every layout, sizes around the edges of tiles, every i
             }
 }
 
-TEST_CASE_TEMPLATE("gemm: several passes over k and blocks of columns", T, float, double) {
+TEST_CASE_TEMPLATE("gemm: several passes over k and blocks of columns (large)", T, float, double) {
     for (const GemmShape& shape :
          {GemmShape{150, 70, 700}, GemmShape{113, 33, 1500}, GemmShape{30, 100, 701}, GemmShape{120, 600, 1300},
           GemmShape{16, 96, 1024}, GemmShape{130, 128, 1024}, GemmShape{200, 3, 50}, GemmShape{3, 200, 2600}}) {
@@ -121,7 +121,7 @@ TEST_CASE("gemm: infinities and NaN stay in their row and column") {
     }
 }
 
-TEST_CASE("gemm: 1, 2 and 3 threads give the same bits") {
+TEST_CASE("gemm: 1, 2 and 3 threads give the same bits (large)") {
     for (const GemmShape& shape : {GemmShape{1, 3000, 500}, GemmShape{3000, 1, 500}, GemmShape{100, 700, 400},
                                    GemmShape{700, 100, 1500}, GemmShape{131, 333, 1301}, GemmShape{1, 500, 3001}})
         for (const Layout lb : test::layouts) {

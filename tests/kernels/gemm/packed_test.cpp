@@ -51,7 +51,7 @@ TEST_CASE("gemm_packed: accumulates, runs epilogues, gives the same bits on 1 an
     CHECK(one.buffer == three.buffer);
 }
 
-TEST_CASE_TEMPLATE("gemm_implicit: a matrix that exists only as a functor", T, float, double) {
+TEST_CASE_TEMPLATE("gemm_implicit: a matrix that exists only as a functor (large)", T, float, double) {
     const auto element = [](Index p, Index j) { return T(test::wave_at(p * 31 + j, 0.5)); };
     const auto fill = [&](T* panel, Index k0, Index k1, Index j0, Index j1, Index width) {
         for (Index p = k0; p < k1; ++p)
