@@ -36,6 +36,8 @@ void channel_grad_input(const ChannelGeometry& g, const ChannelStatistics<T>& s,
 
 namespace detail {
 
+inline constexpr int channel_slot = 10;  ///< scratch of one sum for each image
+
 /// Calls f(element, count, lanes) for runs of vectors, where lanes(p) are the entries' values p[…] that belong to them:
 /// one value for a row, or neighbouring entries when a row is a single element.
 template <class Arch, class T, class F>

@@ -2,7 +2,7 @@
 // Batch norm: statistics of each channel over the batch in training, running statistics in evaluation.
 #include <lamina/autograd/saved.hpp>
 #include <lamina/autograd/tape.hpp>
-#include <lamina/kernels/channel_norm.hpp>
+#include <lamina/kernels/batch_norm.hpp>
 #include <lamina/ops/contiguous.hpp>
 
 namespace lamina::inline LAMINA_ABI {
@@ -26,36 +26,45 @@ struct BatchNormBackward {
         const Index channels = g.period;
         const kernels::ChannelStatistics<T> s{statistics.data(), statistics.data() + channels,
                                               statistics.data() + 2 * channels};
-        auto rows = empty<T>(Shape{Index(2), g.rows}), totals = empty<T>(Shape{Index(5), channels});
+        auto sums = empty<T>(Shape{Index(2), channels});
+        T *sum_dy = sums.mutable_data(), *sum_dyh = sum_dy + channels;
+        const auto dx = autograd::grad_target(x);
+        if (g.spatial > 1)
+            kernels::batch_norm_gradients(g, s, x.data(), weight.data(), dy, training, sum_dy, sum_dyh, dx.data,
+                                          dx.accumulate);
+        else single_values(s, dy, sum_dy, sum_dyh, dx);
+        T *dw = autograd::grad_ptr(weight), *db = autograd::grad_ptr(bias);
+        for (Index k = 0; dw && k < channels; ++k) dw[k] += sum_dyh[k];
+        for (Index k = 0; db && k < channels; ++k) db[k] += sum_dy[k];
+    }
+    /// The same for [N, C], where the channels lie side by side.
+    void single_values(const kernels::ChannelStatistics<T>& s, const T* dy, T* sum_dy, T* sum_dyh,
+                       const autograd::GradTarget<T>& dx) const {
+        const Index channels = g.period;
+        auto rows = empty<T>(Shape{Index(2), g.rows}), factors = empty<T>(Shape{Index(3), channels});
         T *row_dy = rows.mutable_data(), *row_dyh = row_dy + g.rows;
-        T *sum_dy = totals.mutable_data(), *sum_dyh = sum_dy + channels, *a = sum_dyh + channels, *b = a + channels,
-          *c = b + channels;
+        T *a = factors.mutable_data(), *b = a + channels, *c = b + channels;
         kernels::channel_gradient_sums(g, s, x.data(), dy, row_dy, row_dyh);
         const kernels::ReduceGeometry images{1, g.rows / channels, channels};
         kernels::reduce<kernels::Sum>(images, row_dy, static_cast<const T*>(nullptr), sum_dy);
         kernels::reduce<kernels::Sum>(images, row_dyh, static_cast<const T*>(nullptr), sum_dyh);
-        const T count = T(images.count * g.spatial);
         for (Index k = 0; k < channels; ++k) {
             a[k] = s.rstd[k] * (weight ? weight.data()[k] : T(1));
-            b[k] = training ? -a[k] * sum_dyh[k] / count : T(0);
-            c[k] = training ? -a[k] * sum_dy[k] / count : T(0);
+            b[k] = training ? -a[k] * sum_dyh[k] / T(images.count) : T(0);
+            c[k] = training ? -a[k] * sum_dy[k] / T(images.count) : T(0);
         }
-        T *dw = autograd::grad_ptr(weight), *db = autograd::grad_ptr(bias);
-        for (Index k = 0; dw && k < channels; ++k) dw[k] += sum_dyh[k];
-        for (Index k = 0; db && k < channels; ++k) db[k] += sum_dy[k];
-        if (const auto dx = autograd::grad_target(x))
-            kernels::channel_grad_input(g, s, x.data(), dy, a, b, c, dx.data, dx.accumulate);
+        if (dx) kernels::channel_grad_input(g, s, x.data(), dy, a, b, c, dx.data, dx.accumulate);
     }
 };
 
-/// Writes shift, mean and sum of squared distances of each channel over the batch.
+/// Shift, mean and sum of squared distances of each channel of [N, C].
 template <class T>
 void batch_statistics(const kernels::ChannelGeometry& g, const T* x, T* shift, T* mean, T* squares) {
     const Index channels = g.period;
     const kernels::ReduceGeometry images{1, g.rows / channels, channels};
-    const T count = T(images.count * g.spatial), *none = nullptr;
+    const T count = T(images.count), *none = nullptr;
     auto sums = empty<T>(Shape{g.rows});
-    for (Index k = 0; k < channels; ++k) shift[k] = x[k * g.spatial];
+    for (Index k = 0; k < channels; ++k) shift[k] = x[k];
     kernels::channel_moments(g, x, shift, none, sums.mutable_data());
     kernels::reduce<kernels::Sum>(images, sums.data(), none, mean);
     for (Index k = 0; k < channels; ++k) mean[k] /= count;
@@ -106,21 +115,26 @@ Tensor<T, R> batch_norm(const Tensor<T, R>& x, const Optional<T, 1>& running_mea
     if (x.numel() == 0) return y;
     const auto input = contiguous(x);
     const kernels::ChannelGeometry g{images * channels, spatial, channels};
-    auto statistics = empty<T>(Shape{Index(3), channels}), factors = empty<T>(Shape{Index(2), channels});
-    T *shift = statistics.mutable_data(), *mean = shift + channels, *rstd = mean + channels;
-    T *scale = factors.mutable_data(), *offset = scale + channels;
-    if (o.training) {
-        detail::batch_statistics(g, input.data(), shift, mean, rstd);
-        if (running_mean) detail::update_running(*running_mean, *running_var, shift, mean, rstd, count, T(o.momentum));
+    auto statistics = empty<T>(Shape{Index(4), channels});
+    T *shift = statistics.mutable_data(), *mean = shift + channels, *rstd = mean + channels, *squares = rstd + channels;
+    const T *w = weight ? weight->data() : nullptr, *b = bias ? bias->data() : nullptr;
+    if (o.training && spatial > 1) {
+        kernels::batch_norm_forward(g, input.data(), w, b, o.eps, y.mutable_data(), {shift, mean, squares, rstd});
+    } else {
+        if (o.training) detail::batch_statistics(g, input.data(), shift, mean, squares);
+        auto factors = empty<T>(Shape{Index(2), channels});
+        T *scale = factors.mutable_data(), *offset = scale + channels;
+        for (Index k = 0; k < channels; ++k) {
+            if (!o.training) shift[k] = running_mean->data()[k], mean[k] = T(0);
+            const T variance = o.training ? squares[k] / T(count) : running_var->data()[k];
+            rstd[k] = T(1) / T(__builtin_sqrt(variance + T(o.eps)));
+            scale[k] = w ? rstd[k] * w[k] : rstd[k];
+            offset[k] = b ? b[k] : T(0);
+        }
+        kernels::channel_affine(g, input.data(), shift, mean, scale, offset, y.mutable_data());
     }
-    for (Index k = 0; k < channels; ++k) {
-        if (!o.training) shift[k] = running_mean->data()[k], mean[k] = T(0);
-        const T variance = o.training ? rstd[k] / T(count) : running_var->data()[k];
-        rstd[k] = T(1) / T(__builtin_sqrt(variance + T(o.eps)));
-        scale[k] = weight ? rstd[k] * weight->data()[k] : rstd[k];
-        offset[k] = bias ? bias->data()[k] : T(0);
-    }
-    kernels::channel_affine(g, input.data(), shift, mean, scale, offset, y.mutable_data());
+    if (o.training && running_mean)
+        detail::update_running(*running_mean, *running_var, shift, mean, squares, count, T(o.momentum));
     if (auto* tape = autograd::recording(x, weight, bias)) {
         Tensor<T, 1> elements(input.storage(), const_cast<T*>(input.data()), Shape{input.numel()}, {1});
         elements.set_grad_link(x.grad_link());
