@@ -89,6 +89,7 @@ void batch_norm_gradients(const ChannelGeometry& g, const ChannelStatistics<T>& 
     using V = simd::Vec<T, Arch>;
     const Index images = g.rows / g.period, n = g.spatial;
     const T count = T(images * n);
+    const bool stream = !accumulate && g.rows * n * Index(sizeof(T)) >= stream_threshold_bytes;
     parallel::for_range(g.period, parallel::grain_for(4 * images * n), [&](Index begin, Index end) {
         T* parts = parallel::scratch<T>(images, detail::channel_slot);
         for (Index c = begin; c < end; ++c) {
@@ -118,10 +119,12 @@ void batch_norm_gradients(const ChannelGeometry& g, const ChannelStatistics<T>& 
                 simd::row<Arch, T>(n, [&](Index i, auto lanes) LAMINA_INLINE_LAMBDA {
                     V v = fma(simd::load_count<Arch>(up + i, lanes), a, fma(hat(in + i, lanes), b, shared));
                     if (accumulate) v += simd::load_count<Arch>(out + i, lanes);
-                    simd::store_count(out + i, v, lanes);
+                    if (stream && lanes == V::width) simd::stream(out + i, v);
+                    else simd::store_count(out + i, v, lanes);
                 });
             }
         }
+        if (stream) simd::stream_fence();
     });
 }
 
