@@ -1,5 +1,6 @@
 // Views and copies that rearrange elements: places of elements, gradients, errors.
 #include <lamina/autograd/gradcheck.hpp>
+#include <lamina/ops/arithmetic.hpp>
 #include <lamina/ops/shape.hpp>
 #include <tests/support/golden.hpp>
 
@@ -271,6 +272,10 @@ TEST_CASE("shape ops: golden cases") {
         const auto y = permute(x, {2, 0, 1});
         return reshape(y, Shape{y.dim(0), -1});
     });
+    check_case<2>(at("tril"), [](const auto& x) { return tril(x, -1) + triu(x, 1) * 2.0f; });
+    const test::GoldenCase ranges("ops/linspace/linspace_arange");
+    test::check_golden(ranges, "lin", linspace<float>(-1, 2, 9));
+    test::check_golden(ranges, "ar", arange<float>(0.5f, 4, 0.9f));
     check_case<2>(at("repeat_interleave"), [](const auto& x) { return repeat_interleave(x, 3, 1); });
     check_case<2>(at("tile"), [](const auto& x) { return repeat(x, {2, 3}); });
     {
