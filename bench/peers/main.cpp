@@ -1,5 +1,6 @@
 // lamina_peers [--threads 1,2] [--seconds S] [--json FILE] [--list] [--peaks] [filter]
 // Races the library against the peers it was built with; the filter is a part of a row's name.
+// The JSON file lies beside the program unless named.
 #include <unistd.h>
 
 #include <cstdio>
@@ -28,7 +29,7 @@ namespace {
 
 struct Arguments {
     std::vector<int> threads{1, machine::processors()};
-    std::string json = "peers.json", filter;
+    std::string json = std::filesystem::read_symlink("/proc/self/exe").replace_filename("peers.json"), filter;
     bool list = false, only_peaks = false;
     Options options;
 };
@@ -101,7 +102,7 @@ int run(int argc, char** argv) {
         return 2;
     }
     std::ofstream(arguments.json) << json(results, about);
-    std::printf("%s\n%s", markdown(results).c_str(), summary(results).c_str());
+    std::printf("%s\nwritten to %s\n%s", markdown(results).c_str(), arguments.json.c_str(), summary(results).c_str());
     std::filesystem::remove_all(std::filesystem::temp_directory_path() / "lamina_peers");
     return 0;
 }
