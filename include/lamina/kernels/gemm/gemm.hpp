@@ -39,15 +39,15 @@ namespace detail {
 /// Multiplications and additions below which a second thread does not pay.
 inline constexpr double gemm_parallel_work = 1 << 20;
 
-/// How C is cut into one part a thread: as even as tiles allow, with the fewest columns packed twice.
+/// How C is cut into parts: as even as tiles allow, with the fewest columns packed twice.
 struct GemmGrid {
     Index rows, columns;
 };
 template <class Arch, class T>
 GemmGrid gemm_grid(const GemmProblem<T>& g, Index threads) {
     const auto [m, n, k] = g.shape;
-    if (threads <= 1 || parallel::in_task() || 2.0 * double(m) * double(n) * double(k) < gemm_parallel_work)
-        return {1, 1};
+    const double work = 2.0 * double(m) * double(n) * double(k);
+    if (threads <= 1 || parallel::in_task() || work < gemm_parallel_work) return {1, 1};
     const Index tiles = ceil_div(m, tile_rows<Arch>), panels = ceil_div(n, panel_columns<Arch, T>);
     // Packing a panel costs about as much as one row tile's visit to it.
     const Index packing = g.b.packed || traversal(g) != Traversal::packed ? 0 : 1;
@@ -58,6 +58,13 @@ GemmGrid gemm_grid(const GemmProblem<T>& g, Index threads) {
         const Index cost = ceil_div(panels, columns) * (ceil_div(tiles, rows) + packing);
         if (cost < least) least = cost, best = {rows, columns};
     }
+    // Smaller parts, where they cost nothing, make up for a thread that is late or slow.
+    const auto divides = [&] {
+        const Index parts = 2 * best.rows * best.columns;
+        return parts <= 4 * threads && work / double(parts) > 4 * gemm_parallel_work;
+    };
+    while (divides() && panels / best.columns >= 8) best.columns *= 2;
+    while (divides() && tiles / best.rows >= (packing ? 64 : 8)) best.rows *= 2;
     return best;
 }
 
