@@ -55,7 +55,7 @@ double naive_var(const std::vector<double>& v, double correction) {
 }
 
 template <int... D>
-void check_axes(const D3& x, Axes<D...> a) {
+void check_values(const D3& x, Axes<D...> a) {
     const auto g = groups(x, detail::axes_mask<3>(Axes<D...>{}));
     CHECK(worst(sum(x, a), g, naive_sum) < 1e-13);
     CHECK(worst(sum(x, a, keepdim), g, naive_sum) < 1e-13);
@@ -74,6 +74,10 @@ void check_axes(const D3& x, Axes<D...> a) {
               for (double e : v) s += std::exp(e);
               return std::log(s);
           }) < 1e-13);
+}
+
+template <int... D>
+void check_gradients(const D3& x, Axes<D...> a) {
     CHECK(gradcheck([=](const auto& t) { return sum(t, a); }, x) < 1e-7);
     CHECK(gradcheck([=](const auto& t) { return mean(t, a, keepdim); }, x) < 1e-7);
     CHECK(gradcheck([=](const auto& t) { return var(t, a); }, x) < 1e-7);
@@ -82,22 +86,26 @@ void check_axes(const D3& x, Axes<D...> a) {
     CHECK(gradcheck([=](const auto& t) { return amin(t, a, keepdim); }, x) < 1e-7);
     CHECK(gradcheck([=](const auto& t) { return prod(t, a); }, x) < 1e-7);
     CHECK(gradcheck([=](const auto& t) { return logsumexp(t, a, keepdim); }, x) < 1e-7);
-    for (double p : {0.0, 1.0, 2.0, 3.0, double(INFINITY)})
-        if (p > 0) CHECK(gradcheck([=](const auto& t) { return norm(t, a, p); }, x) < 1e-6);
+    for (double p : {1.0, 2.0, 3.0, double(INFINITY)})
+        CHECK(gradcheck([=](const auto& t) { return norm(t, a, p); }, x) < 1e-6);
 }
 
 }  // namespace
 
 TEST_CASE("reductions: values and gradients over every set of axes") {
     for (const D3& x : {test::wave<double>(Shape{3, 4, 5}), strided(2, 3, 4)}) {
-        check_axes(x, axes<>);
-        check_axes(x, axes<0>);
-        check_axes(x, axes<1>);
-        check_axes(x, axes<-1>);
-        check_axes(x, axes<0, 1>);
-        check_axes(x, axes<0, -1>);
-        check_axes(x, axes<2, 1>);
-        check_axes(x, axes<0, 1, 2>);
+        check_values(x, axes<>);
+        check_values(x, axes<0>);
+        check_values(x, axes<1>);
+        check_values(x, axes<-1>);
+        check_values(x, axes<0, 1>);
+        check_values(x, axes<0, -1>);
+        check_values(x, axes<2, 1>);
+        check_values(x, axes<0, 1, 2>);
+        check_gradients(x, axes<>);
+        check_gradients(x, axes<1>);
+        check_gradients(x, axes<0, -1>);
+        check_gradients(x, axes<2, 1>);
     }
     const auto x = test::wave<double>(Shape{2, 3, 4});
     static_assert(std::is_same_v<decltype(sum(x)), Tensor<double, 0>>);
