@@ -3,15 +3,9 @@
 // NaN counts as the extremum.
 #include <lamina/kernels/reduce_index.hpp>
 #include <lamina/ops/reduction_plan.hpp>
+#include <lamina/ops/values_indices.hpp>
 
 namespace lamina::inline LAMINA_ABI {
-
-/// Extrema along a dimension and where they lie.
-template <class T, int R>
-struct ValuesIndices {
-    Tensor<T, R> values;
-    Tensor<std::int64_t, R> indices;
-};
 
 namespace detail {
 

@@ -4,15 +4,9 @@
 #include <lamina/autograd/tape.hpp>
 #include <lamina/kernels/sort.hpp>
 #include <lamina/ops/contiguous.hpp>
+#include <lamina/ops/values_indices.hpp>
 
 namespace lamina::inline LAMINA_ABI {
-
-/// Elements in order and where they came from, both of one shape.
-template <class T, int R>
-struct Sorted {
-    Tensor<T, R> values;
-    Tensor<std::int64_t, R> indices;
-};
 
 struct SortOptions {
     bool descending = false;
@@ -50,7 +44,7 @@ struct PickBackward {
 
 template <class T, int R>
 void record_pick(const char* op, const Tensor<T, R>& x, const kernels::ReduceGeometry& g, Index count,
-                 Sorted<T, R>& out) {
+                 ValuesIndices<T, R>& out) {
     if constexpr (Real<T>) {
         if (auto* tape = autograd::recording(x)) {
             const Tensor<std::int64_t, 1> flat(out.indices.storage(), const_cast<std::int64_t*>(out.indices.data()),
@@ -64,10 +58,10 @@ void record_pick(const char* op, const Tensor<T, R>& x, const kernels::ReduceGeo
 
 /// `x` sorted along `dim`, with the index of each element; stable. Throws ValueError for a dimension out of range.
 template <Element T, int R>
-    requires std::is_arithmetic_v<T> Sorted<T, R> sort(const Tensor<T, R>& x, Index dim = -1,
-                                                       const SortOptions& o = {}) {
+    requires std::is_arithmetic_v<T> ValuesIndices<T, R> sort(const Tensor<T, R>& x, Index dim = -1,
+                                                              const SortOptions& o = {}) {
         const auto g = detail::sort_geometry(x.shape(), normalize_dim("sort", dim, R));
-        Sorted<T, R> out{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
+        ValuesIndices<T, R> out{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
         kernels::sort_lines(g, contiguous(x).data(), o.descending, out.values.mutable_data(),
                             out.indices.mutable_data());
         detail::record_pick("sort", x, g, g.count, out);
@@ -88,14 +82,14 @@ template <Element T, int R>
 /// are fewer than k.
 template <Element T, int R>
     requires(std::is_arithmetic_v<T>&& R > 0)
-Sorted<T, R> topk(const Tensor<T, R>& x, Index k, Index dim = -1, const TopkOptions& o = {}) {
+ValuesIndices<T, R> topk(const Tensor<T, R>& x, Index k, Index dim = -1, const TopkOptions& o = {}) {
     const int d = normalize_dim("topk", dim, R);
     const auto g = detail::sort_geometry(x.shape(), d);
     require<ValueError>(k >= 0 && k <= g.count, "topk: k must lie in [0, ", g.count, "] but is ", k, " (shape ",
                         x.shape(), ", dimension ", d, ")");
     Shape<R> shape = x.shape();
     shape[d] = k;
-    Sorted<T, R> out{empty<T>(shape), empty<std::int64_t>(shape)};
+    ValuesIndices<T, R> out{empty<T>(shape), empty<std::int64_t>(shape)};
     kernels::topk_lines(g, contiguous(x).data(), k, o.largest, out.values.mutable_data(), out.indices.mutable_data());
     detail::record_pick("topk", x, g, k, out);
     return out;
