@@ -78,7 +78,7 @@ TEST_CASE("copy: steps, repeats and reversals on both sides") {
     check({}, 5, 6);
 }
 
-TEST_CASE("copy: outputs large enough for streaming stores, aligned and not") {
+TEST_CASE("copy: outputs large enough for streaming stores, aligned and not (large)") {
     for (Index skew : {0, 1})
         for (Index columns : {1024, 1040, 1031}) {
             const Index rows = 1100;

@@ -77,7 +77,7 @@ TEST_CASE("layer_norm: large means keep their digits, constants give the bias ex
     }
 }
 
-TEST_CASE("layer_norm: outputs large enough for streaming stores, rows that are not whole lines") {
+TEST_CASE("layer_norm: outputs large enough for streaming stores, rows that are not whole lines (large)") {
     const auto x = test::wave<float>(Shape{3300, 323});
     const auto y = layer_norm(x, Shape{323});
     for (Index r : {0, 1, 1700, 3299}) {

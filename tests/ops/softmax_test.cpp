@@ -51,7 +51,7 @@ TEST_CASE_TEMPLATE("softmax kernels: every instruction set agrees with naive sum
             }
 }
 
-TEST_CASE("softmax: outputs large enough for streaming stores, rows that are not whole lines") {
+TEST_CASE("softmax: outputs large enough for streaming stores, rows that are not whole lines (large)") {
     const auto x = test::wave<float>(Shape{1030, 1027});
     const auto y = softmax(x, 1), z = log_softmax(x, 1);
     const kernels::ReduceGeometry g{1030, 1027, 1};
