@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
 done
 export CXX
 
-flags= toolchain= runnable=yes small=OFF
+flags= toolchain=-DCMAKE_CXX_COMPILER=$CXX runnable=yes small=OFF
 has_cpu_flags() {
     for flag in "$@"; do grep -qw "$flag" /proc/cpuinfo 2>/dev/null || return 1; done
 }
@@ -93,10 +93,10 @@ name=$(printf '%s-%s-%s' "$isa" "$(echo "$sanitizers" | tr ',' '-')" "$([ "$CXX"
 build=$lamina_root/build/${name:-default}
 examples=ON
 if [ -n "$folders" ] || [ "$isa" = aarch64 ]; then examples=OFF; fi
-# shellcheck disable=SC2086  # $toolchain is one word or none
-lamina_configure "$build" -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS="$flags" \
+# shellcheck disable=SC2086  # $toolchain is one word
+lamina_configure "$build" $toolchain -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS="$flags" \
     -DCMAKE_CXX_FLAGS_RELEASE="-O$level" -DLAMINA_TESTS=ON -DLAMINA_EXAMPLES=$examples -DLAMINA_BENCH=OFF \
-    -DLAMINA_WERROR=$werror -DLAMINA_TEST_FOLDERS="$folders" -DLAMINA_SMALL_TESTS=$small $toolchain
+    -DLAMINA_WERROR=$werror -DLAMINA_TEST_FOLDERS="$folders" -DLAMINA_SMALL_TESTS=$small
 
 cd "$build"
 targets=
