@@ -49,6 +49,7 @@ template <int K, class Arch, class T, class Count>
 LAMINA_INLINE Columns<simd::Vec<T, Arch>, K> load_columns(const T* p, Count count) {
     using V = simd::Vec<T, Arch>;
     Columns<V, K> r;
+    if constexpr (K == 0) r.c[0] = V(T(0));
     V in[K > 0 ? K : 1];
     simd::unroll<K>([&](auto k) LAMINA_INLINE_LAMBDA {
         const auto part = part_of<K, V::width>(count, k);

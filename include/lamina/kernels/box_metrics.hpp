@@ -11,6 +11,7 @@ enum class BoxMetric { iou, giou, diou, ciou, eiou, iof };
 /// What may be chosen about a measure.
 struct BoxMetricOptions {
     double eps = 1e-7;                 ///< added to every denominator
+    double overlap_eps = 1e-7;         ///< the same in IoU itself
     double ciou_alpha_threshold = -1;  ///< CIoU: no aspect term where IoU is not above this
     bool ciou_stable = false;  ///< CIoU: 1 / (w² + h²) left out of the gradient, for boxes normalised to [0, 1]
 };
@@ -107,11 +108,12 @@ LAMINA_INLINE auto aspect_term(const Overlap<P, G>& o, bool stable) {
 /// `metric` of two boxes. Boxes that are apart, touch or have a side of at most 0 do not overlap: IoU 0.
 template <BoxMetric metric, class T>
 struct BoxMetricOf {
-    T eps, alpha_threshold;
+    T eps, overlap_eps, alpha_threshold;
     bool stable;
 
     explicit BoxMetricOf(const BoxMetricOptions& o)
         : eps(T(o.eps)),
+          overlap_eps(T(o.overlap_eps)),
           alpha_threshold(T(o.ciou_alpha_threshold)),
           stable(o.ciou_stable) {}
 
@@ -121,21 +123,21 @@ struct BoxMetricOf {
         using R = typename O::R;
         using V = typename O::V;
         const O o(p, g);
-        const V e(eps);
+        const V e(eps), overlap_e(overlap_eps);
         if constexpr (metric == BoxMetric::iof) {
-            return R(select(o.apart, V(0), o.intersection / (o.w * o.h + e)));
+            return R(select(o.apart, V(0), o.intersection / (o.w * o.h + overlap_e)));
         } else if constexpr (metric == BoxMetric::iou) {
-            return R(o.iou(e));
+            return R(o.iou(overlap_e));
         } else {
             const R cw = detail::upper(p.c[2], g.c[2]) - detail::lower(p.c[0], g.c[0]);
             const R ch = detail::upper(p.c[3], g.c[3]) - detail::lower(p.c[1], g.c[1]);
             if constexpr (metric == BoxMetric::giou) {
                 const R hull = cw * ch;
-                return R(o.iou(e) - detail::ratio(hull - o.united, hull + e));
+                return R(o.iou(overlap_e) - detail::ratio(hull - o.united, hull + e));
             } else {
                 const R dx = (p.c[0] + p.c[2]) - (g.c[0] + g.c[2]), dy = (p.c[1] + p.c[3]) - (g.c[1] + g.c[3]);
                 const R cw2 = cw * cw, ch2 = ch * ch;
-                const R iou = o.iou(e);
+                const R iou = o.iou(overlap_e);
                 const R diou = iou - detail::ratio((dx * dx + dy * dy) * V(0.25), cw2 + ch2 + e);
                 if constexpr (metric == BoxMetric::ciou) {
                     const R v = detail::aspect_term(o, stable);

@@ -54,8 +54,9 @@ template <Reduction reduction = Reduction::mean, Real T>
 auto iou(const Tensor<T, 2>& boxes, const Tensor<T, 2>& targets,
          const std::type_identity_t<BoxLossOptions<T>>& o = {}) {
     using Metric = kernels::BoxMetricOf<kernels::BoxMetric::iou, T>;
-    return detail::box_loss<reduction>("iou", kernels::BoxLossOf<kernels::BoxMetric::iou, T>{Metric({.eps = o.eps})},
-                                       boxes, targets, o.weight);
+    return detail::box_loss<reduction>(
+        "iou", kernels::BoxLossOf<kernels::BoxMetric::iou, T>{Metric({.eps = o.eps, .overlap_eps = o.eps})}, boxes,
+        targets, o.weight);
 }
 
 /// -log(max(IoU, 1e-6)): J. Yu et al., UnitBox, 2016.
@@ -63,7 +64,7 @@ template <Reduction reduction = Reduction::mean, Real T>
 auto log_iou(const Tensor<T, 2>& boxes, const Tensor<T, 2>& targets,
              const std::type_identity_t<BoxLossOptions<T>>& o = {}) {
     using Metric = kernels::BoxMetricOf<kernels::BoxMetric::iou, T>;
-    const kernels::BoxLossOf<kernels::BoxMetric::iou, T, true> f{Metric({.eps = o.eps})};
+    const kernels::BoxLossOf<kernels::BoxMetric::iou, T, true> f{Metric({.eps = o.eps, .overlap_eps = o.eps})};
     return detail::box_loss<reduction>("log_iou", f, boxes, targets, o.weight);
 }
 
@@ -72,8 +73,9 @@ template <Reduction reduction = Reduction::mean, Real T>
 auto giou(const Tensor<T, 2>& boxes, const Tensor<T, 2>& targets,
           const std::type_identity_t<BoxLossOptions<T>>& o = {}) {
     using Metric = kernels::BoxMetricOf<kernels::BoxMetric::giou, T>;
-    return detail::box_loss<reduction>("giou", kernels::BoxLossOf<kernels::BoxMetric::giou, T>{Metric({.eps = o.eps})},
-                                       boxes, targets, o.weight);
+    return detail::box_loss<reduction>(
+        "giou", kernels::BoxLossOf<kernels::BoxMetric::giou, T>{Metric({.eps = o.eps, .overlap_eps = o.eps})}, boxes,
+        targets, o.weight);
 }
 
 /// 1 - IoU + squared distance of the centres by squared diagonal of the enclosing box: Z. Zheng et al., AAAI 2020.
@@ -81,8 +83,9 @@ template <Reduction reduction = Reduction::mean, Real T>
 auto diou(const Tensor<T, 2>& boxes, const Tensor<T, 2>& targets,
           const std::type_identity_t<BoxLossOptions<T>>& o = {}) {
     using Metric = kernels::BoxMetricOf<kernels::BoxMetric::diou, T>;
-    return detail::box_loss<reduction>("diou", kernels::BoxLossOf<kernels::BoxMetric::diou, T>{Metric({.eps = o.eps})},
-                                       boxes, targets, o.weight);
+    return detail::box_loss<reduction>(
+        "diou", kernels::BoxLossOf<kernels::BoxMetric::diou, T>{Metric({.eps = o.eps, .overlap_eps = o.eps})}, boxes,
+        targets, o.weight);
 }
 
 /// DIoU loss + alpha v, v = 4 / pi² (atan(W / H) - atan(w / h))², alpha = v / (1 - IoU + v) without gradient: as DIoU.
@@ -91,7 +94,8 @@ template <Reduction reduction = Reduction::mean, Real T>
 auto ciou(const Tensor<T, 2>& boxes, const Tensor<T, 2>& targets,
           const std::type_identity_t<CompleteBoxLossOptions<T>>& o = {}) {
     using Metric = kernels::BoxMetricOf<kernels::BoxMetric::ciou, T>;
-    const Metric metric({.eps = o.eps, .ciou_alpha_threshold = o.alpha_threshold, .ciou_stable = o.stable});
+    const Metric metric(
+        {.eps = o.eps, .overlap_eps = o.eps, .ciou_alpha_threshold = o.alpha_threshold, .ciou_stable = o.stable});
     return detail::box_loss<reduction>("ciou", kernels::BoxLossOf<kernels::BoxMetric::ciou, T>{metric}, boxes, targets,
                                        o.weight);
 }
@@ -101,8 +105,9 @@ template <Reduction reduction = Reduction::mean, Real T>
 auto eiou(const Tensor<T, 2>& boxes, const Tensor<T, 2>& targets,
           const std::type_identity_t<BoxLossOptions<T>>& o = {}) {
     using Metric = kernels::BoxMetricOf<kernels::BoxMetric::eiou, T>;
-    return detail::box_loss<reduction>("eiou", kernels::BoxLossOf<kernels::BoxMetric::eiou, T>{Metric({.eps = o.eps})},
-                                       boxes, targets, o.weight);
+    return detail::box_loss<reduction>(
+        "eiou", kernels::BoxLossOf<kernels::BoxMetric::eiou, T>{Metric({.eps = o.eps, .overlap_eps = o.eps})}, boxes,
+        targets, o.weight);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::losses
