@@ -24,6 +24,7 @@ dataset   |file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz|dat
 pkg-config|command pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkgconf
 aarch64   |command aarch64-linux-gnu-g++|g++-aarch64-linux-gnu|-|aarch64-linux-gnu-gcc|-|-
 qemu      |command qemu-aarch64 qemu-aarch64-static|qemu-user|qemu-user|qemu-user|-|-
+clang-rt  |sanitizers|libclang-rt-14-dev|compiler-rt|compiler-rt|-|-
 format    |command clang-format-14 clang-format|clang-format-14|clang-tools-extra|clang|clang-format|-
 '
 
@@ -33,7 +34,7 @@ lamina_field() { printf '%s\n' "$lamina_packages" | awk -F'|' -v n="$1" -v f="$2
 lamina_has() {
     kind=$1
     shift
-    [ "$kind" != compiler ] || set -- "${CXX:-g++}"
+    case $kind in compiler | sanitizers) set -- "${CXX:-g++}" ;; esac
     for word in "$@"; do
         case $kind in
             command | compiler) command -v "$word" >/dev/null 2>&1 && return 0 ;;
@@ -41,6 +42,8 @@ lamina_has() {
             header)
                 printf '#if !__has_include(<%s>)\n#error missing\n#endif\n' "$word" |
                     "${CXX:-g++}" -std=c++20 -E -x c++ - >/dev/null 2>&1 && return 0 ;;
+            sanitizers)
+                echo 'int main() {}' | "$word" -x c++ - -fsanitize=address -o /dev/null >/dev/null 2>&1 && return 0 ;;
             library) echo 'int main() {}' | "${CXX:-g++}" -x c++ - -l"$word" -o /dev/null >/dev/null 2>&1 && return 0 ;;
         esac
     done
@@ -49,6 +52,7 @@ lamina_has() {
 
 # The chosen compiler comes from the package of its own name: g++-12, clang++-14 (package clang-14), clang++.
 lamina_apt_name() {
+    if [ "$1" = clang-rt ]; then echo "libclang-rt-$("${CXX:-clang++}" -dumpversion | cut -d. -f1)-dev"; return; fi
     if [ "$1" != compiler ]; then lamina_field "$1" 3; return; fi
     case ${CXX:-g++} in
         clang++*) echo "g++ clang${CXX#clang++}" ;;

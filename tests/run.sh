@@ -86,6 +86,7 @@ else
     set -- compiler cmake builder xsimd doctest stb zlib eigen
     if [ -z "$folders" ]; then set -- "$@" dataset pkg-config; fi
     lamina_need "$@"
+    case $CXX:$sanitizers in clang*:?*) lamina_need clang-rt ;; esac
 fi
 
 name=$(printf '%s-%s-%s' "$isa" "$(echo "$sanitizers" | tr ',' '-')" "$([ "$CXX" = g++ ] || basename "$CXX")" |
