@@ -42,8 +42,8 @@ template <class T>
 Traversal traversal(const GemmProblem<T>& g) {
     const auto [m, n, k] = g.shape;
     if (!g.b.in_place) return Traversal::packed;
-    if (m <= GemmPolicy::direct_rows) return Traversal::panels;
-    return n * k * Index(sizeof(T)) <= GemmPolicy::direct_bytes ? Traversal::in_place : Traversal::packed;
+    if (n * k * Index(sizeof(T)) <= GemmPolicy::direct_bytes) return Traversal::in_place;
+    return m <= GemmPolicy::direct_rows ? Traversal::panels : Traversal::packed;
 }
 
 /// Rows this far apart crowd into a few sets of the first-level cache and push one another out.
@@ -109,12 +109,9 @@ Index stretch_of(const GemmShape& g, Index k) {
     return larger(4, smaller(ceil_div(k, tile_rows<Arch>), 64 / Index(sizeof(T))));
 }
 
-/// One tile's worth of C, and the epilogue if this pass over k is the last.
+/// The epilogue, if there is one and this pass over k is the last.
 template <class T>
-void run_tile(const GemmProblem<T>& g, TileFunction<T> tile, TileTask<T>& task, Piece rows, Piece columns, bool last) {
-    task.c = g.c + rows.begin * g.c_stride + columns.begin;
-    task.columns = columns.size();
-    tile(task);
+void finish(const GemmProblem<T>& g, Piece rows, Piece columns, bool last) {
     if (last && g.epilogue.apply) g.epilogue.apply(g.epilogue.self, g.c, g.c_stride, rows, columns);
 }
 
@@ -126,6 +123,7 @@ void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
     const Index tiles = ceil_div(rows.size(), tile_rows<Arch>);
     TileTask<T> task{};
     task.c_stride = g.c_stride;
+    task.panels = 1;
     const bool copy_a = copies_a(g.a, ceil_div(columns.size(), panel));
     const Index copy_size = tile_rows_size<T>(tile_rows<Arch>, ceil_div(k, passes));
     for (Index pass = 0; pass < passes; ++pass) {
@@ -151,8 +149,11 @@ void direct_block(const GemmProblem<T>& g, Piece rows, Piece columns) {
                 const Piece tile{rows.begin + r.begin, rows.begin + r.end};
                 take_a<Arch>(g.a, tile, depth, copy ? copy + t * copy_size : nullptr, j == columns.begin, task);
                 task.fetch = task.a;
-                task.next_c = g.c + (t + 1 < tiles ? tile.end : rows.begin) * g.c_stride + j;
-                run_tile(g, tile_for<Arch, T>(tile.size(), part.size()), task, tile, part, pass + 1 == passes);
+                task.c = g.c + tile.begin * g.c_stride + j;
+                task.columns = part.size();
+                task.next_c = t + 1 < tiles ? g.c + tile.end * g.c_stride + j : task.c;
+                tile_for<Arch, T>(tile.size(), part.size())(task);
+                finish(g, tile, part, pass + 1 == passes);
             }
         }
     }
@@ -221,38 +222,46 @@ private:
         take_a<Arch>(g_.a, tile, depth_, copy_, true, task);
         task.stretch = stretch_of<Arch, T>(g_.shape, task.k);
         fetch_next_a(t + 1 < tiles_ ? tile_at(t + 1) : tile, task);
-        for (Index j = columns_.begin; j < columns_.end; j += panel, task.fetch += fetched_rows() * task.fetch_row) {
-            const Piece columns = panel_at(j);
-            const Index width = panel_width<Arch, T>(columns.size());
-            const bool ends_row = j + panel >= columns_.end;
-            task.next_c = g_.c + (ends_row && t + 1 < tiles_ ? tile.end : tile.begin) * g_.c_stride +
-                          (ends_row ? columns_.begin : j + panel);
-            const bool packs = t == 0 && packs_in_tile_ && whole(j);
-            if (packs || (in_place_ && whole(j))) {
-                task.b = g_.b.in_place + depth_.begin * g_.b.stride + j;
+        task.c = g_.c + tile.begin * g_.c_stride + columns_.begin;
+        task.next_c = t + 1 < tiles_ ? g_.c + tile.end * g_.c_stride + columns_.begin : task.c;
+        const Index whole_panels = columns_.size() / panel, rest = columns_.size() % panel;
+        if (whole_panels > 0) {
+            const bool packs = t == 0 && packs_in_tile_;
+            task.panels = whole_panels;
+            task.columns = panel;
+            task.keep = panels_;
+            if (packs || in_place_) {
+                task.b = g_.b.in_place + depth_.begin * g_.b.stride + columns_.begin;
                 task.b_step = g_.b.stride;
-                task.keep = panel_data(j);
-            } else {
-                task.b = g_.b.packed ? g_.b.packed + j * g_.shape.k + depth_.begin * width : panel_data(j);
-                task.b_step = width;
-            }
-            run_tile(g_,
-                     packs ? gemm_tile<Arch, T, tile_rows<Arch>, tile_vectors, true>
-                           : tile_for<Arch, T>(tile.size(), columns.size()),
-                     task, tile, columns, last());
+                task.b_panel = panel;
+            } else take_packed(columns_.begin, panel, task);
+            (packs ? gemm_tile<Arch, T, tile_rows<Arch>, tile_vectors, true>
+                   : tile_for<Arch, T>(tile.size(), panel))(task);
         }
+        if (rest > 0) {
+            task.panels = 1;
+            task.columns = rest;
+            task.c += whole_panels * panel;
+            take_packed(columns_.end - rest, panel_width<Arch, T>(rest), task);
+            tile_for<Arch, T>(tile.size(), rest)(task);
+        }
+        finish(g_, tile, columns_, pass_ + 1 == passes_);
     }
-    bool last() const { return pass_ + 1 == passes_; }
+    void take_packed(Index j, Index width, TileTask<T>& task) const {
+        const Index k = g_.b.packed ? g_.shape.k : depth_.size();
+        task.b = g_.b.packed ? g_.b.packed + j * k + depth_.begin * width : panel_data(j);
+        task.b_step = width;
+        task.b_panel = panel * k;
+    }
 
-    /// Rows of the next row tile of A, or of a transposed one's k, that each panel's tile fetches.
-    Index fetched_rows() const {
-        const Index all = g_.a.column_stride == 1 ? tile_rows<Arch> : line;
-        return smaller(fetch_lines, ceil_div(all, ceil_div(columns_.size(), panel)));
-    }
+    /// Spreads the lines of the next row tile of A over the panels of this one.
     void fetch_next_a(Piece next, TileTask<T>& task) const {
+        const bool whole_rows = g_.a.column_stride == 1;
+        const Index lines = whole_rows ? tile_rows<Arch> : line;
         task.fetch = g_.a.at(next.begin, depth_.begin);
-        task.fetch_row = g_.a.column_stride == 1 ? g_.a.row_stride : g_.a.column_stride;
+        task.fetch_row = whole_rows ? g_.a.row_stride : g_.a.column_stride;
         task.fetch_step = task.stretch * g_.a.column_stride;
+        task.fetch_panel = smaller(fetch_lines, ceil_div(lines, ceil_div(columns_.size(), panel))) * task.fetch_row;
     }
 
     const GemmProblem<T>& g_;
