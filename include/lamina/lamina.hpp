@@ -67,6 +67,11 @@
 #include <lamina/parallel/system.hpp>
 
 #include <lamina/kernels/activation.hpp>
+#include <lamina/kernels/batch_norm.hpp>
+#include <lamina/kernels/box_coding.hpp>
+#include <lamina/kernels/box_columns.hpp>
+#include <lamina/kernels/box_metrics.hpp>
+#include <lamina/kernels/box_pairwise.hpp>
 #include <lamina/kernels/broadcast_sum.hpp>
 #include <lamina/kernels/channel_norm.hpp>
 #include <lamina/kernels/channel_sum.hpp>
@@ -93,6 +98,7 @@
 #include <lamina/kernels/layout.hpp>
 #include <lamina/kernels/loss.hpp>
 #include <lamina/kernels/map.hpp>
+#include <lamina/kernels/nms.hpp>
 #include <lamina/kernels/optim/adam.hpp>
 #include <lamina/kernels/optim/sgd.hpp>
 #include <lamina/kernels/optim/update.hpp>
@@ -128,6 +134,7 @@
 #include <lamina/ops/contiguous.hpp>
 #include <lamina/ops/conv.hpp>
 #include <lamina/ops/dropout.hpp>
+#include <lamina/ops/einsum.hpp>
 #include <lamina/ops/embedding.hpp>
 #include <lamina/ops/expand.hpp>
 #include <lamina/ops/extrema.hpp>
@@ -154,6 +161,7 @@
 #include <lamina/ops/sort.hpp>
 #include <lamina/ops/triangle.hpp>
 #include <lamina/ops/unary.hpp>
+#include <lamina/ops/values_indices.hpp>
 #include <lamina/ops/variance.hpp>
 #include <lamina/ops/vector_norm.hpp>
 
@@ -161,8 +169,10 @@
 #include <lamina/nn/batch_norm.hpp>
 #include <lamina/nn/conv.hpp>
 #include <lamina/nn/dropout.hpp>
+#include <lamina/nn/embedding.hpp>
 #include <lamina/nn/flatten.hpp>
 #include <lamina/nn/init.hpp>
+#include <lamina/nn/layer_norm.hpp>
 #include <lamina/nn/linear.hpp>
 #include <lamina/nn/module.hpp>
 #include <lamina/nn/observe.hpp>
@@ -171,13 +181,23 @@
 #include <lamina/nn/sequential.hpp>
 #include <lamina/nn/summary.hpp>
 
+#include <lamina/vision/anchors.hpp>
+#include <lamina/vision/boxes.hpp>
+#include <lamina/vision/boxes_columns.hpp>
+#include <lamina/vision/boxes_iou.hpp>
+#include <lamina/vision/hungarian.hpp>
+#include <lamina/vision/nms.hpp>
+
 #include <lamina/losses/cross_entropy.hpp>
 #include <lamina/losses/distance.hpp>
+#include <lamina/losses/focal.hpp>
+#include <lamina/losses/iou.hpp>
 #include <lamina/losses/probability.hpp>
 #include <lamina/losses/reduction.hpp>
 #include <lamina/losses/regression.hpp>
 
 #include <lamina/optim/adam.hpp>
+#include <lamina/optim/clip.hpp>
 #include <lamina/optim/optimizer.hpp>
 #include <lamina/optim/sgd.hpp>
 
