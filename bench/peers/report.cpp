@@ -51,7 +51,8 @@ std::string quoted(const std::string& s) {
     std::string out = "\"";
     for (char c : s) {
         if (c == '"' || c == '\\') out += '\\';
-        out += c;
+        if (c == '\n') out += "\\n";
+        else out += c;
     }
     return out + '"';
 }
