@@ -50,7 +50,6 @@ case $isa in
     v1) flags=-march=x86-64 ;;
     v2) flags=-march=x86-64-v2; has_cpu_flags sse4_2 popcnt || runnable="SSE4.2" ;;
     v3) flags=-march=x86-64-v3; has_cpu_flags avx2 fma bmi2 || runnable="AVX2 and FMA" ;;
-    # GCC 12 warns of its own AVX-512 intrinsics (GCC bug 105593) when Eigen uses them.
     v4) flags=-march=x86-64-v4; has_cpu_flags avx512f avx512bw avx512dq avx512vl avx512cd || runnable="AVX-512" ;;
     aarch64) ;;
     *) echo "--isa takes v1, v2, v3, v4 or aarch64, not $isa" >&2; exit 2 ;;
@@ -77,7 +76,7 @@ if [ -n "$sanitizers" ]; then
     small=ON
 fi
 level=${level:-2}
-# GCC 12 warns about the undefined operands inside its own AVX-512 intrinsics.
+# GCC 12 warns of its own AVX-512 intrinsics (GCC bug 105593) when Eigen uses them.
 case $isa:$CXX in v4:g++*) flags="$flags -Wno-error=uninitialized -Wno-error=maybe-uninitialized" ;; esac
 
 if [ "$isa" = aarch64 ]; then
