@@ -28,7 +28,8 @@ std::vector<Index> naive(const Tensor<float, 2>& boxes, const Tensor<float, 1>& 
     const Index n = boxes.dim(0);
     std::vector<Index> order(static_cast<std::size_t>(n)), kept;
     for (Index i = 0; i < n; ++i) order[std::size_t(i)] = i;
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return scores(a) > scores(b); });
+    std::sort(order.begin(), order.end(),
+              [&](Index a, Index b) { return scores(a) != scores(b) ? scores(a) > scores(b) : a < b; });
     const auto area = [&](Index i) {
         volatile float w = boxes(i, 2) - boxes(i, 0), h = boxes(i, 3) - boxes(i, 1);
         volatile float product = w * h;

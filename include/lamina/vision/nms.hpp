@@ -51,8 +51,10 @@ std::vector<Index> nms_by_class(Index n, const T* boxes, const T* scores, const 
     for (Index k = 0; k < n; ++k) rank[std::size_t(order[std::size_t(k)])] = k;
     // Positions in the order of scores, grouped by class.
     for (Index k = 0; k < n; ++k) by_class[std::size_t(k)] = k;
-    std::stable_sort(by_class.begin(), by_class.end(),
-                     [&](Index x, Index y) { return classes[order[std::size_t(x)]] < classes[order[std::size_t(y)]]; });
+    std::sort(by_class.begin(), by_class.end(), [&](Index x, Index y) {
+        const auto class_x = classes[order[std::size_t(x)]], class_y = classes[order[std::size_t(y)]];
+        return class_x != class_y ? class_x < class_y : x < y;
+    });
     std::vector<Index> group, survivors(static_cast<std::size_t>(n));
     for (std::size_t begin = 0, end = 0; begin < by_class.size(); begin = end) {
         const auto id = classes[order[std::size_t(by_class[begin])]];
