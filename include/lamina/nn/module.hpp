@@ -141,7 +141,7 @@ template <Module M>
 void freeze(M& module) {
     for_each_tensor(module, [](const std::string&, auto& tensor) { tensor.set_grad_link(GradLink()); });
 }
-/// Undoes `freeze`.
+/// Undoes `freeze`. The parameters get new gradient slots: an optimizer has to be made after it.
 template <Module M>
 void unfreeze(M& module) {
     for_each_tensor(module, [](const std::string&, auto& tensor) {
