@@ -186,11 +186,17 @@
 #include <lamina/vision/boxes_columns.hpp>
 #include <lamina/vision/boxes_iou.hpp>
 #include <lamina/vision/hungarian.hpp>
+#include <lamina/vision/matching.hpp>
+#include <lamina/vision/matching_gaussian.hpp>
 #include <lamina/vision/nms.hpp>
+#include <lamina/vision/suppression.hpp>
+#include <lamina/vision/suppression_fusion.hpp>
+#include <lamina/vision/suppression_peaks.hpp>
 
 #include <lamina/losses/cross_entropy.hpp>
 #include <lamina/losses/distance.hpp>
 #include <lamina/losses/focal.hpp>
+#include <lamina/losses/focal_rows.hpp>
 #include <lamina/losses/iou.hpp>
 #include <lamina/losses/probability.hpp>
 #include <lamina/losses/reduction.hpp>
