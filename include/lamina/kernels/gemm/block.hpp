@@ -12,10 +12,10 @@ namespace lamina::inline LAMINA_ABI::kernels::detail {
 struct GemmPolicy {
     static constexpr Index block_bytes = 512 << 10;   ///< of packed B that all row tiles sweep
     static constexpr Index packed_depth = 5120;       ///< most bytes of k in one pass over packed B
-    static constexpr Index direct_depth = 1280;       ///< and over B in place
+    static constexpr Index direct_depth = 5120;       ///< and over B in place
     static constexpr Index cached_bytes = 64 << 10;   ///< of all operands, below which they are taken to be cached
     static constexpr Index fetch_depth = 48;          ///< least k for which fetching ahead for the next tile pays
-    static constexpr Index direct_rows = 112;         ///< most rows for which packing B does not pay
+    static constexpr Index direct_rows = 28;          ///< most rows for which packing B does not pay
     static constexpr Index direct_bytes = 48 << 10;   ///< or B is so small that packing never pays
     static constexpr int panel_slot = 8, a_slot = 9;  ///< of parallel::scratch
 };

@@ -44,7 +44,9 @@ void pack_columns(const T* from, Index stride, T* to, Index rows, Index columns,
             const Index whole = smaller(lanes, columns - j);
             simd::Vec<T, Arch> block[lanes];
             simd::unroll<int(lanes)>([&](auto q) LAMINA_INLINE_LAMBDA {
-                block[q] = q < whole ? simd::load<Arch>(from + (j + q) * stride + i) : simd::Vec<T, Arch>(T(0));
+                const T* column = from + (j + smaller(q, whole - 1)) * stride + i;
+                simd::prefetch(column + 2 * lanes);
+                block[q] = q < whole ? simd::load<Arch>(column) : simd::Vec<T, Arch>(T(0));
             });
             simd::transpose(block);
             simd::unroll<int(lanes)>([&](auto q)

@@ -88,7 +88,9 @@ void gemm_tile(const TileTask<T>& g) {
                 for (int j = 0; j < Vectors; ++j) bv[j] = simd::load<Arch>(b + j * width);
                 LAMINA_UNROLL
                 for (int j = 0; j < lines; ++j) simd::prefetch(b + 8 * b_step + j * line);
-                if constexpr (Packs) {
+                if constexpr (Packs) {  // the first to read B, by rows: the next panel lies beside this one
+                    LAMINA_UNROLL
+                    for (int j = 0; j < lines; ++j) simd::prefetch(b + Vectors * width + j * line);
                     LAMINA_UNROLL
                     for (int j = 0; j < Vectors; ++j) simd::store(keep + j * width, bv[j]);
                     keep += Vectors * width;
