@@ -53,8 +53,8 @@ struct Conv2d {
     }
     template <class... F>
     Tensor<T, 4> fused(const Tensor<T, 4>& x, const BatchNorm2d<T>& norm, const Activation<F>&... activation) const {
-        const auto folded = folded_.get([&] { return fold(norm); }, weight, bias ? *bias : Tensor<T, 1>(), norm.scale(),
-                                        norm.shift(), norm.running_mean, norm.running_var);
+        const auto folded = folded_.get([&] { return fold(norm); }, weight, bias ? Tensor<T, 1>(*bias) : Tensor<T, 1>(),
+                                        norm.scale(), norm.shift(), norm.running_mean, norm.running_var);
         return apply(x, folded->value.weight, folded->value.bias, activation...);
     }
 
