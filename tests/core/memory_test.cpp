@@ -57,7 +57,7 @@ TEST_CASE("memory: sizes of the past make room for the one in use, and no more t
 }
 
 TEST_CASE("memory: a block that the system refuses is an error with its size") {
-    if (sizeof(void*) < 8) return;
+    if (!memory::recycling) return;  // the address sanitizer aborts the program instead
     CHECK_THROWS_AS(empty<float>(Shape{Index(1) << 58}), Error);
 }
 
