@@ -77,6 +77,7 @@
 #include <lamina/kernels/channel_sum.hpp>
 #include <lamina/kernels/column_sum.hpp>
 #include <lamina/kernels/compare.hpp>
+#include <lamina/kernels/conv/conv2d.hpp>
 #include <lamina/kernels/conv/geometry.hpp>
 #include <lamina/kernels/conv/im2col.hpp>
 #include <lamina/kernels/conv/patches.hpp>

@@ -4,7 +4,7 @@
 #include <lamina/autograd/tape.hpp>
 #include <lamina/core/size2.hpp>
 #include <lamina/kernels/channel_sum.hpp>
-#include <lamina/kernels/conv/im2col.hpp>
+#include <lamina/kernels/conv/conv2d.hpp>
 #include <lamina/ops/contiguous.hpp>
 
 namespace lamina::inline LAMINA_ABI {

@@ -112,16 +112,16 @@ TEST_CASE_TEMPLATE("conv2d kernels: forward and gradients agree with the naive l
             dx[std::size_t(x)] += double(p.dy[std::size_t(o)]) * double(p.w[std::size_t(w)]);
             dw[std::size_t(w)] += double(p.dy[std::size_t(o)]) * double(p.x[std::size_t(x)]);
         });
-        kernels::conv2d_forward<Arch>(p.g, p.x.data(), p.w.data(), p.y.data());
-        kernels::conv2d_grad_input<Arch>(p.g, p.dy.data(), p.w.data(), p.dx.data(), false);
-        kernels::conv2d_grad_weight<Arch>(p.g, p.dy.data(), p.x.data(), p.dw.data(), false);
+        kernels::im2col_forward<Arch>(p.g, p.x.data(), p.w.data(), p.y.data());
+        kernels::im2col_grad_input<Arch>(p.g, p.dy.data(), p.w.data(), p.dx.data(), false);
+        kernels::im2col_grad_weight<Arch>(p.g, p.dy.data(), p.x.data(), p.dw.data(), false);
         CHECK(relative_error(p.y, y) < 2e-6);
         CHECK(relative_error(p.dx, dx) < 2e-6);
         CHECK(relative_error(p.dw, dw) < 1e-5);
         for (auto* v : {&dx, &dw})
             for (double& e : *v) e *= 2;
-        kernels::conv2d_grad_input<Arch>(p.g, p.dy.data(), p.w.data(), p.dx.data(), true);
-        kernels::conv2d_grad_weight<Arch>(p.g, p.dy.data(), p.x.data(), p.dw.data(), true);
+        kernels::im2col_grad_input<Arch>(p.g, p.dy.data(), p.w.data(), p.dx.data(), true);
+        kernels::im2col_grad_weight<Arch>(p.g, p.dy.data(), p.x.data(), p.dw.data(), true);
         CHECK(relative_error(p.dx, dx) < 2e-6);
         CHECK(relative_error(p.dw, dw) < 1e-5);
     }
@@ -134,7 +134,7 @@ TEST_CASE("conv2d kernels: bias and activation in the store count channels over 
     for (std::size_t i = 0; i < y.size(); ++i)
         y[i] = std::max(0.0, y[i] + bias[i / std::size_t(p.g.plane()) % std::size_t(p.g.out_channels)]);
     const auto relu = [](auto x) LAMINA_INLINE_LAMBDA { return max(decltype(x)(0.0), x); };
-    kernels::conv2d_forward(p.g, p.x.data(), p.w.data(), p.y.data(),
+    kernels::im2col_forward(p.g, p.x.data(), p.w.data(), p.y.data(),
                             kernels::Then{kernels::BiasRows<double>{bias.data()}, kernels::Apply{relu}});
     CHECK(relative_error(p.y, y) < 1e-13);
 }
@@ -145,9 +145,9 @@ TEST_CASE("conv2d kernels: 1 and 3 threads give the same bits") {
         Problem<float> one(c), three(c);
         for (auto* p : {&one, &three}) {
             parallel::set_num_threads(p == &one ? 1 : 3);
-            kernels::conv2d_forward(p->g, p->x.data(), p->w.data(), p->y.data());
-            kernels::conv2d_grad_input(p->g, p->dy.data(), p->w.data(), p->dx.data(), false);
-            kernels::conv2d_grad_weight(p->g, p->dy.data(), p->x.data(), p->dw.data(), false);
+            kernels::im2col_forward(p->g, p->x.data(), p->w.data(), p->y.data());
+            kernels::im2col_grad_input(p->g, p->dy.data(), p->w.data(), p->dx.data(), false);
+            kernels::im2col_grad_weight(p->g, p->dy.data(), p->x.data(), p->dw.data(), false);
         }
         CHECK(one.y == three.y);
         CHECK(one.dx == three.dx);

@@ -8,15 +8,15 @@ namespace lamina::inline LAMINA_ABI::kernels {
 
 /// y = w * x, then the epilogue on lanes of y as `epilogue(y, output channel, position in the plane, count)`.
 template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
-void conv2d_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue = {});
+void im2col_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue = {});
 
 /// dx = dL/dx, or is added to when `accumulate`.
 template <class Arch = simd::native, class T>
-void conv2d_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate);
+void im2col_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate);
 
 /// dw = dL/dw, or is added to when `accumulate`.
 template <class Arch = simd::native, class T>
-void conv2d_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate);
+void im2col_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate);
 
 namespace detail {
 
@@ -56,14 +56,15 @@ PatchBlock patch_block(const Conv2dGeometry& g) {
 }  // namespace detail
 
 template <class Arch, class T, class Epilogue>
-void conv2d_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
+void im2col_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
     const GemmShape shape{g.group_out(), g.plane(), g.depth()};
     const auto product = [&](Index i) {
         const Index group = i % g.groups;
         const T* image = x + i * g.group_in() * g.in_plane();
         const MatrixView<T> weight = row_major(w + group * shape.m * shape.k, shape.k);
         T* out = y + i * shape.m * shape.n;
-        const auto finish = detail::shift_rows(epilogue, group * shape.m);
+        const auto& of_image = detail::epilogue_of_image(epilogue, i / g.groups);
+        const auto finish = detail::shift_rows(of_image, group * shape.m);
         if (g.pointwise()) return gemm<Arch>(shape, weight, row_major(image, shape.n), out, shape.n, false, finish);
         const auto fill = [&](T* panel, Index k_begin, Index k_end, Index begin, Index end, Index width) {
             detail::gather_patches<Arch>(g, image, {k_begin, k_end}, {begin, end}, panel, width);
@@ -78,7 +79,7 @@ void conv2d_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const
 }
 
 template <class Arch, class T>
-void conv2d_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
+void im2col_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
     const Index depth = g.depth(), plane = g.plane(), out = g.group_out();
     const detail::PatchBlock block = detail::patch_block<T>(g);
     const Index chunks = detail::ceil_div(g.group_in(), block.channels);
@@ -107,7 +108,7 @@ void conv2d_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, 
 }
 
 template <class Arch, class T>
-void conv2d_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate) {
+void im2col_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate) {
     const Index depth = g.depth(), plane = g.plane(), out = g.group_out(), size = g.out_channels * depth;
     const detail::PatchBlock block = detail::patch_block<T>(g);
     const Index chunks = detail::ceil_div(g.group_in(), block.channels);

@@ -81,7 +81,29 @@ struct Then<First, NoEpilogue> : First {};
 template <class First>
 Then(First, NoEpilogue) -> Then<First, NoEpilogue>;
 
+/// Adds another batch of images of the shape of a convolution's result, `plane` elements a channel.
+template <class T>
+struct AddImages {
+    const T* data;
+    Index channels, plane;
+
+    AddMatrix<T> image(Index n) const { return {data + n * channels * plane, plane}; }
+};
+
 namespace detail {
+
+/// The part of a convolution's epilogue that concerns image n. Only those that read images differ between them.
+template <class Epilogue>
+decltype(auto) epilogue_of_image(const Epilogue& epilogue, Index n) {
+    if constexpr (requires { epilogue.image(n); }) return epilogue.image(n);
+    else return (epilogue);
+}
+template <class First, class Second>
+auto epilogue_of_image(const Then<First, Second>& both, Index n) {
+    using A = std::decay_t<decltype(epilogue_of_image(both.first, n))>;
+    using B = std::decay_t<decltype(epilogue_of_image(both.second, n))>;
+    return Then<A, B>{epilogue_of_image(both.first, n), epilogue_of_image(both.second, n)};
+}
 
 /// An epilogue with its type erased: one indirect call a tile, and the driver is compiled once.
 template <class T>
