@@ -51,6 +51,24 @@ template <int Size>
 struct OddBlocks {
     static constexpr int lane(int i, int w) { return i / Size % 2 == 0 ? i + Size : i + w; }
 };
+// Vector K of three interleaved ones, in two steps: a and b (any lane where c belongs), then that and c.
+template <int K>
+struct InterleaveTwoOfThree {
+    static constexpr int lane(int i, int w) { return (K * w + i) % 3 == 1 ? w + (K * w + i) / 3 : (K * w + i) / 3; }
+};
+template <int K>
+struct InterleaveThird {
+    static constexpr int lane(int i, int w) { return (K * w + i) % 3 == 2 ? w + (K * w + i) / 3 : i; }
+};
+// Every third lane from K on of three vectors, in two steps likewise.
+template <int K>
+struct ThirdsOfTwo {
+    static constexpr int lane(int i, int w) { return 3 * i + K < 2 * w ? 3 * i + K : 0; }
+};
+template <int K>
+struct ThirdsOfLast {
+    static constexpr int lane(int i, int w) { return 3 * i + K < 2 * w ? i : 3 * i + K - w; }
+};
 
 }  // namespace raw
 
@@ -66,6 +84,52 @@ template <class T, class Arch>
 LAMINA_INLINE Pair<Vec<T, Arch>> deinterleave(Vec<T, Arch> a, Vec<T, Arch> b) {
     if constexpr (Vec<T, Arch>::width == 1) return {a, b};
     else return {raw::shuffle<raw::Evens>(a, b), raw::shuffle<raw::Odds>(a, b)};
+}
+
+/// R vectors as one run of R-tuples, {v0[0], v1[0], …, v0[1], …}: R = 3 or a power of two.
+template <int R, class T, class Arch>
+LAMINA_INLINE void interleave(Vec<T, Arch> (&v)[R]) {
+    static_assert(R == 3 || (R & (R - 1)) == 0, "interleave: 3 vectors or a power of two");
+    if constexpr (R == 1 || Vec<T, Arch>::width == 1) {
+        return;
+    } else if constexpr (R == 3) {
+        const auto a = v[0], b = v[1], c = v[2];
+        unroll<3>([&](auto k) LAMINA_INLINE_LAMBDA {
+            v[k] = raw::shuffle<raw::InterleaveThird<k>>(raw::shuffle<raw::InterleaveTwoOfThree<k>>(a, b), c);
+        });
+    } else {
+        Vec<T, Arch> even[R / 2], odd[R / 2];
+        unroll<R / 2>([&](auto i) LAMINA_INLINE_LAMBDA { even[i] = v[2 * i], odd[i] = v[2 * i + 1]; });
+        interleave(even);
+        interleave(odd);
+        unroll<R / 2>([&](auto i) LAMINA_INLINE_LAMBDA {
+            const auto pair = interleave(even[i], odd[i]);
+            v[2 * i] = pair.first, v[2 * i + 1] = pair.second;
+        });
+    }
+}
+
+/// The inverse: vector j gets every R-th lane from lane j on.
+template <int R, class T, class Arch>
+LAMINA_INLINE void deinterleave(Vec<T, Arch> (&v)[R]) {
+    static_assert(R == 3 || (R & (R - 1)) == 0, "deinterleave: 3 vectors or a power of two");
+    if constexpr (R == 1 || Vec<T, Arch>::width == 1) {
+        return;
+    } else if constexpr (R == 3) {
+        const auto a = v[0], b = v[1], c = v[2];
+        unroll<3>([&](auto k) LAMINA_INLINE_LAMBDA {
+            v[k] = raw::shuffle<raw::ThirdsOfLast<k>>(raw::shuffle<raw::ThirdsOfTwo<k>>(a, b), c);
+        });
+    } else {
+        Vec<T, Arch> even[R / 2], odd[R / 2];
+        unroll<R / 2>([&](auto i) LAMINA_INLINE_LAMBDA {
+            const auto pair = deinterleave(v[2 * i], v[2 * i + 1]);
+            even[i] = pair.first, odd[i] = pair.second;
+        });
+        deinterleave(even);
+        deinterleave(odd);
+        unroll<R / 2>([&](auto i) LAMINA_INLINE_LAMBDA { v[2 * i] = even[i], v[2 * i + 1] = odd[i]; });
+    }
 }
 
 /// Lanes from last to first.
