@@ -4,6 +4,7 @@
 #include <lamina/nn/layer_norm.hpp>
 #include <lamina/nn/sequential.hpp>
 #include <lamina/ops/arithmetic.hpp>
+#include <lamina/ops/permute.hpp>
 #include <tests/support/compare.hpp>
 
 #include <doctest/doctest.h>
@@ -43,6 +44,34 @@ TEST_CASE("Conv2d: normalisation and activation fold into one call with the same
     CHECK(test::max_error(net(x), before) > 1e-4);
     CHECK(test::max_error(net(x), recorded(net, x)) < 2e-6);
     net.get<1>().bias->mutable_at(1) += 1;
+    CHECK(test::max_error(net(x), recorded(net, x)) < 2e-6);
+}
+
+TEST_CASE("chain: a residual sum runs in the convolution's epilogue with the same numbers") {
+    random::Rng rng(3);
+    nn::Conv2d conv(4, 4, {.kernel = 3, .padding = 1});
+    nn::BatchNorm2d norm(4);
+    nn::reset_parameters(conv, rng);
+    norm.running_mean.mutable_at(1) = 0.5F;
+    const auto x = test::wave<float>(Shape{2, 4, 5, 6});
+    const auto turned = permute(test::wave<float>(Shape{6, 5, 4, 2}), {3, 2, 1, 0});
+    const auto block = [&](const auto& t) { return nn::chain(t, conv, norm, nn::Plus{t}, nn::ReLU{}, conv); };
+    CHECK(test::max_error(block(x), recorded(block, x)) < 2e-6);
+    CHECK(test::max_error(block(turned), recorded(block, turned)) < 2e-6);
+    const auto bare = [&](const auto& t) { return nn::chain(t, conv, nn::Plus{t}); };
+    CHECK(test::max_error(bare(x), conv2d(x, conv.weight, conv.bias, conv.options) + x) < 2e-6);
+    CHECK(test::bitwise_equal(nn::chain(x), x));
+    const nn::Plus wrong{zeros<float>(Shape{2, 4, 5, 5})};
+    const char* text = "Plus: both must have the same shape (input [2, 4, 5, 6], addend [2, 4, 5, 5])";
+    CHECK(test::message_of<ShapeError>([&] { nn::chain(x, conv, wrong); }) == text);
+    CHECK(test::message_of<ShapeError>([&] { wrong(x); }) == text);
+}
+
+TEST_CASE("Conv2d: margins of other kinds fuse too") {
+    random::Rng rng(5);
+    nn::Sequential net{nn::Conv2d(2, 3, {.kernel = 3, .padding = 1, .padding_mode = PadMode::reflect}), nn::ReLU{}};
+    nn::reset_parameters(net, rng);
+    const auto x = test::wave<float>(Shape{1, 2, 4, 5});
     CHECK(test::max_error(net(x), recorded(net, x)) < 2e-6);
 }
 

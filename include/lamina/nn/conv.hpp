@@ -1,9 +1,10 @@
 #pragma once
-// The convolution layer. While nothing records, a batch normalisation behind it is folded into its weights and an
-// activation runs in its epilogue.
+// The convolution layer. While nothing records, a batch normalisation behind it is folded into its weights, and a
+// residual sum and an activation run in its epilogue.
 #include <lamina/nn/activation.hpp>
 #include <lamina/nn/batch_norm.hpp>
 #include <lamina/nn/init.hpp>
+#include <lamina/nn/plus.hpp>
 #include <lamina/nn/prepared.hpp>
 #include <lamina/ops/conv.hpp>
 
@@ -11,9 +12,13 @@ namespace lamina::inline LAMINA_ABI::nn {
 
 /// Options of Conv2d.
 struct Conv2dConfig {
-    Size2 kernel, stride = 1, padding = 0, dilation = 1;
+    Size2 kernel, stride = 1;
+    Padding2 padding = 0;
+    Size2 dilation = 1;
     Index groups = 1;
     bool bias = true;
+    PadMode padding_mode = PadMode::constant;  ///< what the margins hold; constant means zeros
+    ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 };
 
 /// Learned 2-D convolution of [N, in, H, W]; parameter names and initial distribution are torch.nn.Conv2d's.
@@ -26,7 +31,7 @@ struct Conv2d {
 
     /// Zeros; `reset` draws initial values. Throws ValueError when the channels do not divide into the groups.
     Conv2d(Index in, Index out, const Conv2dConfig& c)
-        : options{c.stride, c.padding, c.dilation, c.groups},
+        : options{c.stride, c.padding, c.dilation, c.groups, c.padding_mode, c.algorithm},
           weight(weight_shape(in, out, c)) {
         if (c.bias) bias.emplace(Shape{out});
     }
@@ -35,27 +40,20 @@ struct Conv2d {
 
     Tensor<T, 4> operator()(const Tensor<T, 4>& x) const { return observed(*this, conv2d(x, weight, bias, options)); }
 
-    /// A normalisation, an activation, or both in this order.
+    /// A normalisation, a residual sum, an activation: any of them, in this order.
     template <class... Next>
     static constexpr std::size_t absorbs() {
-        return 0;
+        return absorbs_after<0, Next...>();
     }
-    template <class Next, class... More>
-        requires(is_activation<Next> || std::is_same_v<Next, BatchNorm2d<T>>)
-    static constexpr std::size_t absorbs() {
-        if constexpr (!is_activation<Next> && sizeof...(More) > 0)
-            return 1 + (is_activation<std::tuple_element_t<0, std::tuple<More...>>> ? 1 : 0);
-        else return 1;
-    }
-    template <class F>
-    Tensor<T, 4> fused(const Tensor<T, 4>& x, const Activation<F>& activation) const {
-        return apply(x, weight, bias, activation);
-    }
-    template <class... F>
-    Tensor<T, 4> fused(const Tensor<T, 4>& x, const BatchNorm2d<T>& norm, const Activation<F>&... activation) const {
+    template <class... Next>
+    Tensor<T, 4> fused(const Tensor<T, 4>& x, const BatchNorm2d<T>& norm, const Next&... next) const {
         const auto folded = folded_.get([&] { return fold(norm); }, weight, bias ? Tensor<T, 1>(*bias) : Tensor<T, 1>(),
                                         norm.scale(), norm.shift(), norm.running_mean, norm.running_var);
-        return apply(x, folded->value.weight, folded->value.bias, activation...);
+        return apply(x, folded->value.weight, folded->value.bias, next...);
+    }
+    template <class... Next>
+    Tensor<T, 4> fused(const Tensor<T, 4>& x, const Next&... next) const {
+        return apply(x, weight, bias, next...);
     }
 
     static void members(auto& self, auto&& visit) {
@@ -83,15 +81,43 @@ private:
         }
         return f;
     }
-    template <class... F>
+    /// How many of `Next` fit in this order, the first `position` kinds being used up.
+    template <int position, class Next, class... More>
+    static constexpr std::size_t absorbs_after() {
+        constexpr int at = std::is_same_v<Next, BatchNorm2d<T>> ? 1
+                           : std::is_same_v<Next, Plus<T, 4>>   ? 2
+                           : is_activation<Next>                ? 3
+                                                                : 0;
+        if constexpr (at <= position) return 0;
+        else return 1 + absorbs_after<at, More...>();
+    }
+    template <int position>
+    static constexpr std::size_t absorbs_after() {
+        return 0;
+    }
+
+    template <class... Next>
     Tensor<T, 4> apply(const Tensor<T, 4>& x, const Tensor<T, 4>& w, const Optional<T, 1>& b,
-                       const Activation<F>&... activation) const {
-        const auto g = conv2d_geometry(x.shape(), w.shape(), options);
+                       const Next&... next) const {
+        auto rest = options;
+        const auto input = contiguous(
+            options.padding_mode == PadMode::constant ? x : lamina::detail::conv2d_margins(x, w.shape(), rest));
+        const auto g = conv2d_geometry(input.shape(), w.shape(), rest);
         const kernels::BiasRows add{b ? b->data() : nullptr};
-        if constexpr (sizeof...(F) == 0) return lamina::detail::conv2d_apply(g, contiguous(x), w, add);
-        else
-            return lamina::detail::conv2d_apply(g, contiguous(x), w,
-                                                kernels::Then{add, kernels::Apply{activation.function...}});
+        return lamina::detail::conv2d_apply(g, rest.algorithm, input, w, epilogue(g, add, next...));
+    }
+    static auto epilogue(const kernels::Conv2dGeometry&, const auto& before) { return before; }
+    template <class Next, class... More>
+    static auto epilogue(const kernels::Conv2dGeometry& g, const auto& before, const Next& next, const More&... more) {
+        if constexpr (is_activation<Next>) {
+            return epilogue(g, kernels::Then{before, kernels::Apply{next.function}}, more...);
+        } else {
+            const Shape result{g.batch, g.out_channels, g.out_h, g.out_w};
+            require(next.addend.shape() == result, "Plus: both must have the same shape (input ", result, ", addend ",
+                    next.addend.shape(), ")");
+            const kernels::AddImages<T> sum{next.addend.data(), g.out_channels, g.plane()};
+            return epilogue(g, kernels::Then{before, sum}, more...);
+        }
     }
     static Shape<4> weight_shape(Index in, Index out, const Conv2dConfig& c) {
         require<ValueError>(c.groups > 0 && in % c.groups == 0 && out % c.groups == 0,
