@@ -23,4 +23,23 @@ LAMINA_INLINE Vec<float, Arch> lookup16(const float (&table)[16], Vec<std::int32
     return r;
 }
 
+/// Whether `lookup_pair` is one instruction on registers.
+template <class Arch>
+inline constexpr bool has_lookup_pair = std::is_same_v<Arch, avx512>;
+
+/// Lane i is lane index[i] of a's lanes followed by b's. For instruction sets with `has_lookup_pair`.
+template <class T, class I, class Arch>
+    requires(has_lookup_pair<Arch> && sizeof(I) == sizeof(T))
+LAMINA_INLINE Vec<T, Arch> lookup_pair(Vec<T, Arch> a, Vec<T, Arch> b, Vec<I, Arch> index) {
+    using V = Vec<T, Arch>;
+#if defined(LAMINA_ISA_AVX512)
+    using lanes = typename V::lanes;
+    if constexpr (sizeof(T) == 4)
+        return V::wrap((lanes)_mm512_permutex2var_epi32((__m512i)a.v, (__m512i)index.v, (__m512i)b.v));
+    else return V::wrap((lanes)_mm512_permutex2var_epi64((__m512i)a.v, (__m512i)index.v, (__m512i)b.v));
+#else
+    return index[0] ? b : a;
+#endif
+}
+
 }  // namespace lamina::inline LAMINA_ABI::simd
