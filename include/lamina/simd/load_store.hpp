@@ -33,9 +33,15 @@ LAMINA_INLINE Vec<T, Arch> load_partial(const T* p, Index n) {
 #endif
 #if defined(LAMINA_ISA_AVX2)
     else if constexpr (Arch::bytes == 32) {
+#if defined(LAMINA_ISA_AVX512)
+        // Bits as masks are worth having: AVX2's masked accesses, stores above all, take many cycles on some machines.
+        if constexpr (sizeof(T) == 4) return V::wrap((lanes)_mm256_maskz_loadu_epi32(__mmask8((1u << n) - 1), p));
+        else return V::wrap((lanes)_mm256_maskz_loadu_epi64(__mmask8((1u << n) - 1), p));
+#else
         const auto mask = (__m256i)first_lanes<T, Arch>(n).m;
         if constexpr (sizeof(T) == 4) return V::wrap((lanes)_mm256_maskload_epi32((const int*)p, mask));
         else return V::wrap((lanes)_mm256_maskload_epi64((const long long*)p, mask));
+#endif
     }
 #endif
     else if constexpr (V::width == 2)
@@ -61,9 +67,14 @@ LAMINA_INLINE void store_partial(T* p, Vec<T, Arch> v, Index n) {
 #endif
 #if defined(LAMINA_ISA_AVX2)
     else if constexpr (Arch::bytes == 32) {
+#if defined(LAMINA_ISA_AVX512)
+        if constexpr (sizeof(T) == 4) _mm256_mask_storeu_epi32(p, __mmask8((1u << n) - 1), (__m256i)v.v);
+        else _mm256_mask_storeu_epi64(p, __mmask8((1u << n) - 1), (__m256i)v.v);
+#else
         const auto mask = (__m256i)first_lanes<T, Arch>(n).m;
         if constexpr (sizeof(T) == 4) _mm256_maskstore_epi32((int*)p, mask, (__m256i)v.v);
         else _mm256_maskstore_epi64((long long*)p, mask, (__m256i)v.v);
+#endif
     }
 #endif
     else {

@@ -1,0 +1,182 @@
+#pragma once
+// Depthwise convolution: every output channel sees one input channel. Forward and both gradients walk over planes
+// copied into L1; nothing else is packed.
+#include <lamina/kernels/conv/depthwise/tile.hpp>
+#include <lamina/kernels/conv/depthwise/weight_tile.hpp>
+#include <lamina/kernels/gemm/epilogue.hpp>
+#include <lamina/parallel/for.hpp>
+
+namespace lamina::inline LAMINA_ABI::kernels {
+
+/// Does every output channel see just one input channel, output o the input o / (out_channels / in_channels)?
+inline bool depthwise_fits(const Conv2dGeometry& g) { return g.group_in() == 1; }
+
+/// y = w * x, then the epilogue on lanes of y as `epilogue(y, output channel, position in the plane, count)`.
+template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
+void depthwise_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue = {});
+
+/// dx = dL/dx, or is added to when `accumulate`.
+template <class Arch = simd::native, class T>
+void depthwise_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate);
+
+/// dw = dL/dw, or is added to when `accumulate`.
+template <class Arch = simd::native, class T>
+void depthwise_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate);
+
+namespace detail {
+
+/// Rows of AVX-512's length waste more lanes at the ends of rows, and most of their loads cross cache lines.
+template <class Arch>
+struct depthwise_arch {
+    using type = Arch;
+};
+#if defined(LAMINA_ISA_AVX512)
+template <>
+struct depthwise_arch<simd::avx512> {
+    using type = simd::avx2;
+};
+#endif
+
+/// Convolves planes held by a strip.
+template <class Arch, class T>
+class DepthwiseRows {
+public:
+    static constexpr int column_slot = 13, weight_slot = 14;  ///< of parallel::scratch
+
+    explicit DepthwiseRows(const DepthwisePlane& plane)
+        : h_(plane.h),
+          w_(plane.w),
+          strip_(plane),
+          tiles_(depthwise_tiles<Arch, T>(plane.h)) {
+        columns_ = parallel::scratch<Index>(w_.kernel, column_slot);
+        for (Index k = 0; k < w_.kernel; ++k) columns_[k] = strip_.column(k);
+    }
+    DepthwiseStrip<Arch, T>& strip() { return strip_; }
+    const Index* columns() const { return columns_; }
+
+    /// y's rows [first, first + count), which the strip begins with.
+    void run(Index plane, const T* weight, T* y, Index first, Index count, bool accumulate) const {
+        DepthwiseTask<T> task{strip_.at(plane, 0),
+                              strip_.pitch(),
+                              strip_.pitch() * h_.stride,
+                              strip_.pitch() * h_.dilation,
+                              columns_,
+                              h_.kernel,
+                              w_.kernel,
+                              weight,
+                              y + first * w_.out,
+                              w_.out,
+                              accumulate};
+        for (Index left = count; left > 0;) {
+            const Index rows = left >= 7 ? 7 : left >= 3 ? 3 : 1;
+            (rows == 7 ? tiles_.seven : rows == 3 ? tiles_.three : tiles_.one)(task);
+            task.strip += rows * task.row_step;
+            task.y += rows * w_.out;
+            left -= rows;
+        }
+    }
+
+    /// Adds the weights' gradients of `count` output rows, which the strip begins with, to `dw`.
+    void add_weights(Index plane, const T* dy, Index count, T* dw) const {
+        depthwise_weight_tiles<Arch>(DepthwiseWeightTask<T>{strip_.at(plane, 0), strip_.pitch() * h_.stride,
+                                                            strip_.pitch() * h_.dilation, columns_, dy, count, w_.out},
+                                     h_.kernel, w_.kernel, dw);
+    }
+
+private:
+    DepthwiseAxis h_, w_;
+    DepthwiseStrip<Arch, T> strip_;
+    DepthwiseTiles<T> tiles_;
+    Index* columns_;
+};
+
+}  // namespace detail
+
+template <class Arch, class T, class Epilogue>
+void depthwise_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
+    using Rows = typename detail::depthwise_arch<Arch>::type;
+    const detail::DepthwisePlane plane = detail::forward_plane(g);
+    const Index multiplier = g.out_channels / g.in_channels;
+    const Index work = multiplier * g.plane() * g.taps() / simd::Vec<T, Rows>::width;
+    parallel::for_range(g.batch * g.in_channels, parallel::grain_for(work), [&](Index begin, Index end) {
+        detail::DepthwiseRows<Rows, T> rows(plane);
+        auto& strip = rows.strip();
+        for (Index p = begin; p < end; p += strip.planes()) {
+            const Index planes = detail::smaller(strip.planes(), end - p);
+            for (Index first = 0; first < g.out_h; first += strip.rows()) {
+                const Index count = detail::smaller(strip.rows(), g.out_h - first);
+                for (Index i = 0; i < planes; ++i) strip.fill(i, x + (p + i) * g.in_plane(), first, count);
+                for (Index i = 0; i < planes; ++i) {
+                    const Index n = (p + i) / g.in_channels, c = (p + i) % g.in_channels;
+                    const auto& of_image = detail::epilogue_of_image(epilogue, n);
+                    const auto finish = detail::erase_epilogue<Arch, T>(of_image);
+                    T* image = y + n * g.out_channels * g.plane();
+                    for (Index o = c * multiplier; o < (c + 1) * multiplier; ++o) {
+                        rows.run(i, w + o * g.taps(), image + o * g.plane(), first, count, false);
+                        if (finish.apply)
+                            finish.apply(finish.self, image, g.plane(), {o, o + 1},
+                                         {first * g.out_w, (first + count) * g.out_w});
+                    }
+                }
+            }
+        }
+    });
+}
+
+template <class Arch, class T>
+void depthwise_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
+    using Rows = typename detail::depthwise_arch<Arch>::type;
+    const detail::DepthwisePlane plane = detail::gradient_plane(g);
+    const Index multiplier = g.out_channels / g.in_channels, taps = g.taps();
+    const Index work = multiplier * g.in_plane() * taps / simd::Vec<T, Rows>::width;
+    parallel::for_range(g.batch * g.in_channels, parallel::grain_for(work), [&](Index begin, Index end) {
+        detail::DepthwiseRows<Rows, T> rows(plane);
+        auto& strip = rows.strip();
+        T* turned = parallel::scratch<T>(taps, rows.weight_slot);
+        for (Index p = begin; p < end; p += strip.planes()) {
+            const Index planes = detail::smaller(strip.planes(), end - p);
+            for (Index first = 0; first < g.in_h; first += strip.rows()) {
+                const Index count = detail::smaller(strip.rows(), g.in_h - first);
+                for (Index m = 0; m < multiplier; ++m) {
+                    for (Index i = 0; i < planes; ++i)
+                        strip.fill(i, dy + ((p + i) * multiplier + m) * g.plane(), first, count);
+                    for (Index i = 0; i < planes; ++i) {
+                        const T* weight = w + ((p + i) % g.in_channels * multiplier + m) * taps;
+                        for (Index k = 0; k < taps; ++k) turned[k] = weight[taps - 1 - k];
+                        rows.run(i, turned, dx + (p + i) * g.in_plane(), first, count, accumulate || m > 0);
+                    }
+                }
+            }
+        }
+    });
+}
+
+template <class Arch, class T>
+void depthwise_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate) {
+    using Rows = typename detail::depthwise_arch<Arch>::type;
+    const detail::DepthwisePlane plane = detail::forward_plane(g);
+    const Index multiplier = g.out_channels / g.in_channels, taps = g.taps();
+    const Index work = g.batch * multiplier * g.plane() * taps / simd::Vec<T, Rows>::width;
+    // A task owns channels, so nothing is added to by two.
+    parallel::for_range(g.in_channels, parallel::grain_for(work), [&](Index begin, Index end) {
+        detail::DepthwiseRows<Rows, T> rows(plane);
+        auto& strip = rows.strip();
+        if (!accumulate)
+            for (Index k = begin * multiplier * taps; k < end * multiplier * taps; ++k) dw[k] = T(0);
+        for (Index n = 0; n < g.batch; ++n)
+            for (Index c = begin; c < end; c += strip.planes()) {
+                const Index planes = detail::smaller(strip.planes(), end - c);
+                for (Index first = 0; first < g.out_h; first += strip.rows()) {
+                    const Index count = detail::smaller(strip.rows(), g.out_h - first);
+                    for (Index i = 0; i < planes; ++i)
+                        strip.fill(i, x + (n * g.in_channels + c + i) * g.in_plane(), first, count);
+                    for (Index o = c * multiplier; o < (c + planes) * multiplier; ++o) {
+                        const T* grad = dy + (n * g.out_channels + o) * g.plane() + first * g.out_w;
+                        rows.add_weights(o / multiplier - c, grad, count, dw + o * taps);
+                    }
+                }
+            }
+    });
+}
+
+}  // namespace lamina::inline LAMINA_ABI::kernels
