@@ -92,16 +92,16 @@ struct RoiTable {
     const std::int32_t* row_begin(Index region) const { return begin.data() + region * (rows + columns); }
     const std::int32_t* column_begin(Index region) const { return row_begin(region) + rows; }
 
-    /// Of all regions, or of the `count` ones listed in `chosen`.
-    RoiTable(const RoiGeometry& g, const T* rois, const Index* chosen = nullptr, Index count = 0)
+    /// Of all regions, or of the chosen ones.
+    RoiTable(const RoiGeometry& g, const T* rois, const std::vector<Index>* chosen = nullptr)
         : rows(g.out_h),
           columns(g.out_w) {
-        if (!chosen) count = g.regions;
+        const Index count = chosen ? Index(chosen->size()) : g.regions;
         regions.reserve(std::size_t(count));
         begin.reserve(std::size_t(count * (rows + columns) + 1));
         begin.push_back(0);
         for (Index k = 0; k < count; ++k) {
-            const Index row = chosen ? chosen[k] : k;
+            const Index row = chosen ? (*chosen)[std::size_t(k)] : k;
             const T* const roi = rois + 5 * row;
             add_axis({g, roi[2], roi[4], rows}, rows, g.height);
             const std::size_t first = taps.size();
