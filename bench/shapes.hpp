@@ -51,4 +51,38 @@ struct Weights {
 inline constexpr Weights adamw_weights{24, 1024, 1024};
 inline constexpr Weights checkpoint_weights{50, 1024, 1024};
 
+/// A square convolution of x [batch, in, size, size], the same margin on all sides.
+struct Convolution {
+    const char* site;
+    std::int64_t in, out, size, kernel, stride = 1, padding = 0, groups = 1, batch = 1;
+    constexpr std::int64_t result() const { return (size + 2 * padding - kernel) / stride + 1; }
+};
+
+inline constexpr Convolution convolutions[] = {
+    {.site = "diffusion unet at 64x64", .in = 320, .out = 320, .size = 64, .kernel = 3, .padding = 1},
+    {.site = "diffusion unet at 32x32", .in = 640, .out = 640, .size = 32, .kernel = 3, .padding = 1},
+    {.site = "diffusion unet at 16x16", .in = 1280, .out = 1280, .size = 16, .kernel = 3, .padding = 1},
+    {.site = "resnet, first", .in = 3, .out = 64, .size = 224, .kernel = 7, .stride = 2, .padding = 3},
+    {.site = "resnet, stage 1", .in = 64, .out = 64, .size = 56, .kernel = 3, .padding = 1},
+    {.site = "resnet, stage 2", .in = 128, .out = 128, .size = 28, .kernel = 3, .padding = 1},
+    {.site = "resnet, stage 3", .in = 256, .out = 256, .size = 14, .kernel = 3, .padding = 1},
+    {.site = "resnet, stage 4", .in = 512, .out = 512, .size = 7, .kernel = 3, .padding = 1},
+    {.site = "resnet, between stages", .in = 128, .out = 128, .size = 56, .kernel = 3, .stride = 2, .padding = 1},
+    {.site = "resnet, bottleneck in", .in = 256, .out = 64, .size = 56, .kernel = 1},
+    {.site = "resnet, bottleneck out", .in = 512, .out = 2048, .size = 7, .kernel = 1},
+    {.site = "mobilenet", .in = 144, .out = 144, .size = 56, .kernel = 3, .padding = 1, .groups = 144},
+    {.site = "thundernet", .in = 245, .out = 245, .size = 20, .kernel = 5, .padding = 2, .groups = 245},
+    {.site = "resnet, stage 1, batch 8", .in = 64, .out = 64, .size = 56, .kernel = 3, .padding = 1, .batch = 8},
+    {.site = "diffusion decoder at 512x512", .in = 128, .out = 128, .size = 512, .kernel = 3, .padding = 1},
+};
+inline constexpr Convolution training_convolution{
+    .site = "training at 28x28", .in = 64, .out = 64, .size = 28, .kernel = 3, .padding = 1, .batch = 32};
+
+/// Feature maps that are enlarged twice, or shuffled.
+struct Maps {
+    std::int64_t channels, size;
+    constexpr std::int64_t count() const { return channels * size * size; }
+};
+inline constexpr Maps upsampled{256, 64};
+
 }  // namespace bench

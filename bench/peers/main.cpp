@@ -78,6 +78,7 @@ int run(int argc, char** argv) {
     add_gemm_rows(rows);
     add_stream_rows(rows);
     add_training_rows(rows);
+    add_conv_rows(rows);
     add_model_rows(rows);
     if (arguments.list) {
         for (const auto& row : rows) std::puts(row.name.c_str());

@@ -1,52 +1,10 @@
 // oneDNN: primitives made once, weights reordered once into the layout that the primitive asks for; plain layouts too.
 #include <omp.h>
 
-#include <oneapi/dnnl/dnnl.hpp>
-#include <unordered_map>
-
-#include "peers.hpp"
+#include "peer_onednn.hpp"
 
 namespace peers::onednn {
 namespace {
-
-using dnnl::algorithm;
-using dnnl::memory;
-using Tag = memory::format_tag;
-constexpr auto f32 = memory::data_type::f32;
-constexpr auto inference = dnnl::prop_kind::forward_inference;
-
-const dnnl::engine& engine() {
-    static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-    return cpu;
-}
-
-dnnl::stream& stream() {
-    static dnnl::stream s(engine());
-    return s;
-}
-
-memory wrap(const memory::desc& desc, const Array<float>& a) { return {desc, engine(), a.data()}; }
-
-memory::desc plain(const memory::dims& dims, Tag tag) { return {dims, f32, tag}; }
-
-// A copy of `source` in the layout that a primitive chose.
-memory reordered(memory source, const memory::desc& wanted) {
-    memory target(wanted, engine());
-    dnnl::reorder(source, target).execute(stream(), source, target);
-    stream().wait();
-    return target;
-}
-
-using Arguments = std::unordered_map<int, memory>;
-
-// Runs `primitive`; the result is read from `y`.
-Call call(dnnl::primitive primitive, Arguments arguments, Array<float> y) {
-    return {[=] {
-                primitive.execute(stream(), arguments);
-                stream().wait();
-            },
-            [=](Index i) { return double(y[i]); }};
-}
 
 // act(x[m, k] w[k, n] + bias), with `w` in its given layout or in the one that oneDNN likes best.
 Call matmul(const memory::desc& x, const memory::desc& w, const memory::desc& y, const Array<float>& xs,

@@ -1,39 +1,20 @@
 // libtorch through ATen alone (torch/torch.h takes several times as long to compile). Each operation races both ways a
 // user would write it: with a fresh result, and into a kept one where such a form exists.
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/Reduction.h>
-#include <c10/core/InferenceMode.h>
 #include <torch/version.h>
 
-#include "peers.hpp"
+#include "peer_torch.hpp"
 
 namespace peers::libtorch {
 namespace {
-
-at::Tensor wrap(const Array<float>& a, at::IntArrayRef shape) { return at::from_blob(a.data(), shape, at::kFloat); }
-at::Tensor wrap(const Array<double>& a, at::IntArrayRef shape) { return at::from_blob(a.data(), shape, at::kDouble); }
 
 // A result to be kept, in huge pages like the inputs.
 at::Tensor kept(at::IntArrayRef shape, at::ScalarType type = at::kFloat) {
     const Array<float> a(c10::multiply_integers(shape) * (type == at::kDouble ? 2 : 1));
     return at::from_blob(
         a.data(), shape, [a](void*) {}, type);
-}
-
-double element(const at::Tensor& y, Index i) { return y.flatten()[i].item<double>(); }
-
-// y = f(), the previous result freed first, as at the end of a user's loop body.
-template <class F>
-Call fresh(F f) {
-    auto y = std::make_shared<at::Tensor>();
-    return {[=] {
-                const c10::InferenceMode guard;
-                y->reset();
-                *y = f();
-            },
-            [=](Index i) { return element(*y, i); }};
 }
 
 // f(y) writes into a tensor that stays.

@@ -2,6 +2,7 @@
 // What each library can race in. A problem that a library has no overload for gets no contestant from it, and a library
 // that CMake did not find gets none at all.
 #include "problems.hpp"
+#include "problems_conv.hpp"
 
 namespace peers {
 
@@ -27,6 +28,11 @@ Contestants contestants(const Gelu&);
 Contestants contestants(const AddRelu&);
 Contestants contestants(const Sum&);
 Contestants contestants(const Permute&);
+Contestants contestants(const Convolution&);
+Contestants contestants(const TransposedConvolution&);
+Contestants contestants(const ConvolutionStep&);
+Contestants contestants(const BatchNormTraining&);
+Contestants contestants(const MaxPool&);
 #else
 LAMINA_PEER_ABSENT
 #endif
@@ -62,6 +68,14 @@ Contestants contestants(const CrossEntropy&);
 Contestants contestants(const AdamWStep&);
 Contestants contestants(const LoadWeights&);
 Contestants contestants(const NetworkStep&);
+Contestants contestants(const Convolution&);
+Contestants contestants(const TransposedConvolution&);
+Contestants contestants(const ConvolutionStep&);
+Contestants contestants(const PixelShuffle&);
+Contestants contestants(const Upsample&);
+Contestants contestants(const GroupNormSilu&);
+Contestants contestants(const BatchNormTraining&);
+Contestants contestants(const MaxPool&);
 #else
 LAMINA_PEER_ABSENT
 #endif
@@ -86,5 +100,7 @@ void add_gemm_rows(Rows& rows);
 void add_stream_rows(Rows& rows);
 void add_training_rows(Rows& rows);
 void add_model_rows(Rows& rows);
+void add_conv_rows(Rows& rows);
+void add_image_rows(Rows& rows);
 
 }  // namespace peers

@@ -1,0 +1,31 @@
+#pragma once
+// What the races of libtorch share: arrays as tensors, and calls with a fresh result or into a kept one.
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include "peers.hpp"
+
+namespace peers::libtorch {
+
+inline at::Tensor wrap(const Array<float>& a, at::IntArrayRef shape) {
+    return at::from_blob(a.data(), shape, at::kFloat);
+}
+inline at::Tensor wrap(const Array<double>& a, at::IntArrayRef shape) {
+    return at::from_blob(a.data(), shape, at::kDouble);
+}
+
+inline double element(const at::Tensor& y, Index i) { return y.flatten()[i].item<double>(); }
+
+/// y = f(), the previous result freed first, as at the end of a user's loop body.
+template <class F>
+Call fresh(F f) {
+    auto y = std::make_shared<at::Tensor>();
+    return {[=] {
+                const c10::InferenceMode guard;
+                y->reset();
+                *y = f();
+            },
+            [=](Index i) { return element(*y, i); }};
+}
+
+}  // namespace peers::libtorch
