@@ -217,7 +217,7 @@ TEST_CASE_TEMPLATE("resample kernel: every ISA agrees, forward and transposed", 
         for (Index i = 0; i < y.numel(); ++i) expected.mutable_data()[i] -= 1;
         CHECK(test::max_error(one, expected) < 2e-6);
     };
-    const auto axis = [](Index in, Index out, kernels::ResampleFilter filter) {
+    const auto axis = [](Index in, Index out, kernels::InterpolateMode filter) {
         return kernels::ResampleAxis{in, out, double(in) / double(out), filter};
     };
     for (auto filter : {nearest, linear, cubic})

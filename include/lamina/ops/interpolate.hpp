@@ -8,7 +8,7 @@
 
 namespace lamina::inline LAMINA_ABI {
 
-using InterpolateMode = kernels::ResampleFilter;
+using kernels::InterpolateMode;
 using kernels::PixelCoordinates;
 
 /// A number for each spatial dimension, or one for all: `.size = {480, 640}`, `.scale_factor = 2`. Empty by default.

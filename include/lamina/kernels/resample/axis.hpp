@@ -8,7 +8,7 @@
 namespace lamina::inline LAMINA_ABI::kernels {
 
 /// How outputs are made of the inputs around them.
-enum class ResampleFilter {
+enum class InterpolateMode {
     nearest,        ///< input floor(o * scale), as OpenCV
     nearest_exact,  ///< input floor((o + 1/2) * scale), as PIL
     linear,         ///< the two neighbours by distance
@@ -29,7 +29,7 @@ enum class PixelCoordinates {
 struct ResampleAxis {
     Index in = 1, out = 1;
     double scale = 1;  ///< inputs for each output; not used by align_corners
-    ResampleFilter filter = ResampleFilter::nearest;
+    InterpolateMode filter = InterpolateMode::nearest;
     PixelCoordinates coordinates = PixelCoordinates::half_pixel;
     bool antialias = false;
 };
@@ -61,7 +61,7 @@ inline double source_position(const ResampleAxis& a, Index o) {
 /// The reference counts in single precision, and so must whoever wants its pixels.
 inline Index nearest_source(const ResampleAxis& a, Index o) {
     const auto scale = float(a.scale);
-    const float at = a.filter == ResampleFilter::nearest ? float(o) * scale : float((double(o) + 0.5) * double(scale));
+    const float at = a.filter == InterpolateMode::nearest ? float(o) * scale : float((double(o) + 0.5) * double(scale));
     return clamp_index(Index(at), a.in);
 }
 
@@ -92,7 +92,7 @@ void area_terms(const ResampleAxis& a, Index o, ResampleTable<T>& table) {
 /// The filter stretched by the scale when that shrinks, its weights normalised, as PIL does.
 template <class T>
 void antialias_terms(const ResampleAxis& a, Index o, ResampleTable<T>& table) {
-    const bool cubic = a.filter == ResampleFilter::cubic;
+    const bool cubic = a.filter == InterpolateMode::cubic;
     const double scale = source_scale(a), stretch = scale > 1 ? scale : 1, support = (cubic ? 2 : 1) * stretch;
     const double center = scale * (double(o) + 0.5);
     const Index lower = Index(center - support + 0.5), upper = Index(center + support + 0.5);
@@ -113,11 +113,11 @@ template <class T>
 ResampleTable<T> resample_table(const ResampleAxis& a, bool transposed) {
     ResampleTable<T> table(a.in, a.out);
     for (Index o = 0; o < a.out; ++o) {
-        if (a.filter == ResampleFilter::area) detail::area_terms(a, o, table);
-        else if (a.filter != ResampleFilter::linear && a.filter != ResampleFilter::cubic)
+        if (a.filter == InterpolateMode::area) detail::area_terms(a, o, table);
+        else if (a.filter != InterpolateMode::linear && a.filter != InterpolateMode::cubic)
             table.add(detail::nearest_source(a, o), T(1));
         else if (a.antialias) detail::antialias_terms(a, o, table);
-        else if (a.filter == ResampleFilter::linear) detail::linear_terms(a, o, table);
+        else if (a.filter == InterpolateMode::linear) detail::linear_terms(a, o, table);
         else detail::cubic_terms(a, o, table);
         table.close();
     }
