@@ -1,0 +1,97 @@
+#pragma once
+// Panels of queries: two vectors of them side by side, features one behind the other. With queries as lanes the maximum
+// and the sum of a softmax are vertical, no lane is lost to odd widths, and K and V are read as they lie: both products
+// are the register tile of the matrix product, whose rows are keys in S^T = K Q^T and features in O^T = V^T P^T.
+#include <lamina/kernels/attention/exp2.hpp>
+#include <lamina/kernels/attention/mask.hpp>
+
+namespace lamina::inline LAMINA_ABI::kernels::detail {
+
+/// c [rows, columns] (+)= a [rows, k] b for one panel b [k, columns], or for `panels` neighbouring ones.
+template <class T>
+struct PanelProduct {
+    MatrixView<T> a;
+    Index rows, k;
+    const T* b;
+    Index b_stride, columns;
+    T* c;
+    Index c_stride;
+    bool accumulate;
+};
+template <class Arch, class T>
+void multiply_panel(const PanelProduct<T>& p) {
+    const Index tiles = ceil_div(p.rows, tile_rows<Arch>);
+    TileTask<T> task{};
+    task.a_row = p.a.row_stride;
+    task.a_step = p.a.column_stride;
+    task.b = p.b;
+    task.b_step = p.b_stride;
+    task.c_stride = p.c_stride;
+    task.k = p.k;
+    task.panels = 1;
+    task.columns = p.columns;
+    task.accumulate = p.accumulate;
+    task.stretch = larger(1, p.k);
+    for (Index t = 0; t < tiles; ++t) {
+        const Piece rows = piece(p.rows, tiles, t);
+        task.a = p.a.at(rows.begin, 0);
+        task.fetch = p.a.at(smaller(rows.end, p.rows - 1), 0);
+        task.fetch_row = larger(64 / Index(sizeof(T)), p.a.row_stride);
+        task.c = p.c + rows.begin * p.c_stride;
+        task.next_c = task.c;
+        tile_for<Arch, T>(rows.size(), p.columns)(task);
+    }
+}
+
+/// Rows [count, width] of contiguous elements to lanes [width, lanes], times `factor`; zeros in the lanes behind
+/// `count`.
+template <class Arch, class T>
+void rows_to_lanes(const T* from, Index stride, Index count, Index width, T* to, Index lanes, T factor) {
+    using V = simd::Vec<T, Arch>;
+    pack_columns<Arch>(from, stride, to, width, count, lanes);
+    if (factor != T(1))
+        for (Index i = 0; i < width * lanes; i += V::width) simd::store(to + i, simd::load<Arch>(to + i) * V(factor));
+}
+
+/// The way back: lanes [width, lanes], each times its `factor`, to `count` rows.
+template <class Arch, class T>
+void lanes_to_rows(const T* from, Index lanes, Index width, Index count, const T* factor, T* to, Index stride) {
+    using V = simd::Vec<T, Arch>;
+    constexpr int W = V::width;
+    for (Index q = 0; q < count; q += W) {
+        const V f = simd::load<Arch>(factor + q);
+        const Index rows = smaller(count - q, W);
+        simd::row<Arch, T>(width, [&](Index i, auto n) {
+            V block[W];
+            for (int r = 0; r < W; ++r)
+                block[r] = r < Index(n) ? simd::load<Arch>(from + (i + r) * lanes + q) * f : V(T(0));
+            simd::transpose(block);
+            for (Index r = 0; r < rows; ++r) simd::store_count(to + (q + r) * stride + i, block[r], n);
+        });
+    }
+}
+
+/// Copies `count` rows together. With `clean`, rows that hold a NaN or an infinity become zeros and are marked in
+/// `bad`; returns whether there are any.
+template <class Arch, class T>
+bool copy_rows_clean(const T* from, Index stride, Index count, Index width, T* to, bool clean, bool* bad) {
+    using V = simd::Vec<T, Arch>;
+    bool any_bad = false;
+    for (Index j = 0; j < count; ++j, from += stride, to += width) {
+        V test = T(0);
+        simd::row<Arch, T>(width, [&](Index i, auto n) LAMINA_INLINE_LAMBDA {
+            const V x = simd::load_count<Arch>(from + i, n);
+            test = fma(x, V(T(0)), test);
+            simd::store_count(to + i, x, n);
+        });
+        if (!clean) continue;
+        const T sum = simd::reduce_add(test);
+        bad[j] = sum != sum;
+        any_bad = any_bad || bad[j];
+        if (bad[j])
+            for (Index i = 0; i < width; ++i) to[i] = 0;
+    }
+    return any_bad;
+}
+
+}  // namespace lamina::inline LAMINA_ABI::kernels::detail

@@ -1,0 +1,85 @@
+#pragma once
+// How an attention is described: sizes, where the heads lie, which keys a query may see, and how the work is cut.
+#include <lamina/kernels/gemm/matrix.hpp>
+#include <lamina/random/philox.hpp>
+
+namespace lamina::inline LAMINA_ABI::kernels {
+
+/// Sizes of softmax(Q K^T) V for [batch, heads]: Q [queries, width], K [keys, width], V [keys, value_width]. Each of
+/// the `kv_heads` heads of K and V serves heads / kv_heads neighbouring heads of Q.
+struct AttentionGeometry {
+    Index batch, heads, kv_heads, queries, keys, width, value_width;
+};
+
+/// Rows of all heads wherever they lie; the elements of a row are dense.
+template <class T>
+struct HeadRows {
+    T* data;
+    Index batch_stride, head_stride, row_stride;
+
+    T* at(Index b, Index h, Index row = 0) const {
+        return data + b * batch_stride + h * head_stride + row * row_stride;
+    }
+};
+
+/// A mask [batch, heads, queries, keys] of any strides; 0 where it repeats. Null data: none.
+template <class T>
+struct MaskView {
+    T* data = nullptr;
+    Index batch_stride = 0, head_stride = 0, query_stride = 0, key_stride = 0;
+
+    T* at(Index b, Index h, Index query, Index key) const {
+        return data + b * batch_stride + h * head_stride + query * query_stride + key * key_stride;
+    }
+};
+
+/// Which keys count, and how scores become weights.
+template <class T>
+struct AttentionRule {
+    T scale;                           ///< of the products of queries and keys
+    MaskView<const bool> keep = {};    ///< true: the query may see the key
+    MaskView<const T> add = {};        ///< added to the scaled scores; -inf hides the key
+    const std::int64_t* lengths = {};  ///< number of keys for each member of the batch; null: all
+    bool causal = false;               ///< query i sees key j only for j <= i + diagonal
+    Index diagonal = 0;
+    double dropout = 0;  ///< probability of losing a weight
+    random::Key key = {};
+};
+
+/// An attention: sizes, operands, rule.
+template <class T>
+struct AttentionProblem {
+    AttentionGeometry sizes;
+    HeadRows<const T> q, k, v;
+    AttentionRule<T> rule;
+
+    Index kv_head(Index h) const { return h / (sizes.heads / sizes.kv_heads); }
+    /// Keys that member b of the batch has.
+    Index keys_of(Index b) const {
+        return rule.lengths ? detail::larger(0, detail::smaller(rule.lengths[b], sizes.keys)) : sizes.keys;
+    }
+    /// Keys in front of the first that no query up to `query` sees.
+    Index keys_up_to(Index b, Index query) const {
+        const Index all = keys_of(b);
+        return rule.causal ? detail::larger(0, detail::smaller(all, query + rule.diagonal + 1)) : all;
+    }
+    bool hides() const { return rule.keep.data || rule.add.data || rule.causal; }
+    bool visible(Index b, Index h, Index query, Index key) const {
+        return key < keys_up_to(b, query) && (!rule.keep.data || *rule.keep.at(b, h, query, key)) &&
+               (!rule.add.data || *rule.add.at(b, h, query, key) != -__builtin_inf());
+    }
+};
+
+namespace detail {
+
+/// Scores are kept in units of log 2. A hidden key's is `hidden`; a row that saw nothing yet has the maximum `unseen`:
+/// all differences stay finite, and the weight of a hidden key is exactly 0.
+template <class T>
+struct ScoreLimits {
+    static constexpr T hidden = sizeof(T) == 4 ? T(-1e38f) : T(-1e307);
+    static constexpr T unseen = sizeof(T) == 4 ? T(-1e37f) : T(-1e306);
+    static constexpr T log2_e = T(1.4426950408889634074), ln_2 = T(0.69314718055994530942);
+};
+
+}  // namespace detail
+}  // namespace lamina::inline LAMINA_ABI::kernels
