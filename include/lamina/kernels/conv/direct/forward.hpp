@@ -1,0 +1,231 @@
+#pragma once
+// Direct convolution: strips of the image are copied once, every tile of output channels sweeps them. Nothing is
+// unfolded; the result is written once, in its own layout.
+#include <lamina/kernels/conv/direct/store.hpp>
+#include <lamina/kernels/conv/direct/strip.hpp>
+#include <lamina/kernels/conv/direct/weights.hpp>
+
+namespace lamina::inline LAMINA_ABI::kernels {
+
+/// Do the kernels of this file suit these sizes? They are right for all.
+inline bool direct_fits(const Conv2dGeometry& g);
+
+/// Lays out w [out_channels, group_in, kernel_h, kernel_w] for direct_forward on images of this size.
+template <class Arch = simd::native, class T>
+DirectWeights<T, Arch> direct_prepare(const Conv2dGeometry& g, const T* w);
+
+/// y = w * x, then the epilogue on lanes of y as `epilogue(y, output channel, position in the plane, count)`.
+template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
+void direct_forward(const Conv2dGeometry& g, const T* x, const DirectWeights<T, Arch>& w, T* y,
+                    const Epilogue& epilogue = {});
+
+/// The same with weights as they are.
+template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
+void direct_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue = {});
+
+namespace detail {
+
+/// One convolution: its plan and its operands.
+template <class Arch, class T, class Epilogue>
+class DirectForward {
+public:
+    DirectForward(const Conv2dGeometry& g, const T* x, const DirectSource<T>& w, T* y, bool accumulate,
+                  const Epilogue& epilogue)
+        : plan_(g),
+          x_(x),
+          w_(w),
+          y_(y),
+          accumulate_(accumulate),
+          epilogue_(epilogue) {}
+
+    void run() {
+        const Conv2dGeometry& g = plan_.g;
+        if (g.batch * g.plane() * g.out_channels == 0) return;
+        fill_offsets();
+        const Index tasks = ceil_div(g.batch, plan_.images) * g.groups * plan_.strips;
+        const Index threads = parallel::num_threads();
+        // Many strips are handed out; of few, each is shared by all threads.
+        if (tasks % threads == 0 || tasks >= 4 * threads)
+            parallel::for_each(tasks, [&](Index task) { run_strip(task, false); });
+        else
+            for (Index task = 0; task < tasks; ++task) run_strip(task, true);
+    }
+
+private:
+    using Plan = DirectPlan<Arch, T>;
+
+    /// A part of the work: some output rows of some images, one group of channels.
+    struct Strip {
+        Piece images, rows;
+        Index group;
+        const T* data;
+    };
+
+    void fill_offsets() {
+        const Conv2dGeometry& g = plan_.g;
+        const Index taps = g.taps(), channel_size = plan_.channel_size();
+        Index* offsets = parallel::scratch<Index>(plan_.channels * taps, DirectPolicy::offset_slot);
+        for (Index t = 0; t < taps; ++t) offsets[t] = plan_.offset(t / g.kernel_w, t % g.kernel_w);
+        for (Index i = taps; i < plan_.channels * taps; ++i) offsets[i] = offsets[i - taps] + channel_size;
+        offsets_ = offsets;
+    }
+
+    /// Calls f(0) … f(count - 1), on all threads if asked for.
+    template <class F>
+    static void each(Index count, bool shared, const F& f) {
+        if (shared) return parallel::for_each(count, f);
+        for (Index i = 0; i < count; ++i) f(i);
+    }
+
+    void run_strip(Index task, bool shared) const {
+        const Conv2dGeometry& g = plan_.g;
+        const Index strips = task / plan_.strips;
+        const Index first = strips / g.groups * plan_.images;
+        Strip strip{{first, smaller(first + plan_.images, g.batch)},
+                    piece(g.out_h, plan_.strips, task % plan_.strips),
+                    strips % g.groups,
+                    nullptr};
+        for (Index block = 0; block < plan_.blocks; ++block) {
+            const Piece channels = piece(g.group_in(), plan_.blocks, block);
+            strip.data = take_strip(strip, channels, shared);
+            each(plan_.channel_tiles(), shared, [&](Index tile) { run_tile(strip, channels, block, tile); });
+        }
+    }
+
+    const T* take_strip(const Strip& strip, Piece channels, bool shared) const {
+        const Conv2dGeometry& g = plan_.g;
+        const T* first =
+            x_ + (strip.images.begin * g.in_channels + strip.group * g.group_in() + channels.begin) * g.in_plane();
+        if (plan_.in_place) return first + strip.rows.begin * g.in_w;
+        T* copy = parallel::scratch<T>(plan_.strip_size(), DirectPolicy::strip_slot);
+        const Index count = channels.size();
+        each(strip.images.size() * count, shared, [&](Index i) {
+            const Index image = i / count, channel = i - image * count;
+            copy_strip(plan_, first + (image * g.in_channels + channel) * g.in_plane(), strip.rows,
+                       copy + image * plan_.image_size() + channel * plan_.channel_size());
+        });
+        return copy;
+    }
+
+    void run_tile(const Strip& strip, Piece channels, Index block, Index tile) const {
+        const Conv2dGeometry& g = plan_.g;
+        const Piece outputs = plan_.channel_tile(tile);
+        DirectTask<T> task{};
+        task.pitch = plan_.pitch;
+        task.offsets = offsets_;
+        take_weights(plan_, w_, strip.group, tile, {channels.begin * g.taps(), channels.end * g.taps()}, task);
+        for (Index image = strip.images.begin; image < strip.images.end; ++image) {
+            const Index channel = strip.group * g.group_out() + outputs.begin;
+            const DirectTarget<T> target{y_ + (image * g.out_channels + channel) * g.plane(), g.plane(), channel,
+                                         accumulate_ || block > 0, block + 1 == plan_.blocks};
+            const T* data = strip.data + (image - strip.images.begin) * plan_.image_size();
+            const auto& epilogue = epilogue_of_image(epilogue_, image);
+            if (plan_.channel_lanes) sweep_channel_lanes(data, strip.rows, outputs.size(), task, target, epilogue);
+            else sweep_pixel_lanes(data, strip.rows, outputs.size(), task, target, epilogue);
+        }
+    }
+
+    template <class Finish>
+    void sweep_pixel_lanes(const T* data, Piece rows, Index channels, DirectTask<T>& task,
+                           const DirectTarget<T>& target, const Finish& finish) const {
+        const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
+        const bool exact = !plan_.flat || pitch == out_w;
+        const Index runs = plan_.flat ? 1 : rows.size();
+        const Index length = plan_.flat ? (rows.size() - 1) * pitch + out_w : out_w;
+        T* buffer = exact ? nullptr : parallel::scratch<T>(channels * Plan::panel, DirectPolicy::buffer_slot);
+        for (Index run = 0; run < runs; ++run)
+            for (Index at = 0; at < length; at += Plan::panel) {
+                const Index pixels = smaller(Plan::panel, length - at);
+                const Index column = at % pitch, position = (rows.begin + run + at / pitch) * out_w + column;
+                const bool direct = exact || column + pixels <= out_w;
+                task.strip = data + run * pitch + at;
+                task.out = direct ? target.y + position : buffer;
+                task.out_row = direct ? target.plane : Plan::panel;
+                task.columns = direct ? pixels - (pixels > Plan::lanes ? Plan::lanes : 0) : Plan::lanes;
+                task.accumulate = direct && target.add;
+                pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
+                if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
+                else store_pieces(target, buffer, channels, rows.begin + at / pitch, column, pixels, finish);
+            }
+    }
+
+    /// Stores from a buffer what lies within rows: `pixels` from `column` of output row `row` on, rows a pitch apart.
+    template <class Finish>
+    void store_pieces(const DirectTarget<T>& target, const T* buffer, Index channels, Index row, Index column,
+                      Index pixels, const Finish& finish) const {
+        const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
+        for (Index at = 0; at < pixels; ++row, column = 0) {
+            const Index count = smaller(pixels - at, out_w - column);
+            if (count > 0)
+                store_rows<Arch>(target, buffer + at, Plan::panel, channels, row * out_w + column, count, finish);
+            at += pitch - column;
+        }
+    }
+
+    template <class Finish>
+    void sweep_channel_lanes(const T* data, Piece rows, Index channels, DirectTask<T>& task,
+                             const DirectTarget<T>& target, const Finish& finish) const {
+        constexpr Index most = tile_rows<Arch>;
+        const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
+        const Index width = packed_width(plan_, channels);
+        task.out = parallel::scratch<T>(width * (most + Plan::lanes), DirectPolicy::buffer_slot);
+        // Narrow rows are taken in pairs.
+        const Index length = plan_.flat ? rows.size() * out_w : out_w;
+        const Index together = !plan_.flat && 2 * out_w <= most ? 2 : 1;
+        const Index pieces = ceil_div(length, most);
+        for (Index row = 0; row < (plan_.flat ? 1 : rows.size()); row += together) {
+            const Index height = smaller(together, plan_.flat ? 1 : rows.size() - row);
+            for (Index i = 0; i < pieces; ++i) {
+                const Piece part = piece(length, pieces, i);
+                task.strip = data + row * pitch + part.begin;
+                channel_lanes_tile_for<Arch, T>(height, part.size(), channels)(task);
+                store_transposed<Arch>(target, task.out, width, channels, (rows.begin + row) * out_w + part.begin,
+                                       height * part.size(), finish);
+            }
+        }
+    }
+
+    Plan plan_;
+    const T* x_;
+    DirectSource<T> w_;
+    T* y_;
+    bool accumulate_;
+    const Epilogue& epilogue_;
+    const Index* offsets_ = nullptr;
+};
+
+template <class Arch, class T, class Epilogue>
+void run_direct(const Conv2dGeometry& g, const T* x, const DirectSource<T>& w, T* y, bool accumulate,
+                const Epilogue& epilogue) {
+    DirectForward<Arch, T, Epilogue>(g, x, w, y, accumulate, epilogue).run();
+}
+
+}  // namespace detail
+
+inline bool direct_fits(const Conv2dGeometry& g) { return g.group_in() > 0 && g.taps() > 0; }
+
+template <class Arch, class T>
+DirectWeights<T, Arch> direct_prepare(const Conv2dGeometry& g, const T* w) {
+    const detail::DirectPlan<Arch, T> plan(g);
+    const Index tiles = plan.channel_tiles(), size = detail::packed_tile_size(plan);
+    DirectWeights<T, Arch> prepared{PackedMatrix<T, Arch>(g.groups * tiles * size / plan.lanes, plan.lanes)};
+    parallel::for_range(g.groups * tiles, parallel::grain_for(size), [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i)
+            detail::pack_direct_tile(plan, w + i / tiles * g.group_out() * g.depth(), plan.channel_tile(i % tiles),
+                                     {0, g.depth()}, prepared.panels.mutable_data() + i * size);
+    });
+    return prepared;
+}
+
+template <class Arch, class T, class Epilogue>
+void direct_forward(const Conv2dGeometry& g, const T* x, const DirectWeights<T, Arch>& w, T* y,
+                    const Epilogue& epilogue) {
+    detail::run_direct<Arch>(g, x, detail::DirectSource<T>{w.panels.data(), nullptr}, y, false, epilogue);
+}
+
+template <class Arch, class T, class Epilogue>
+void direct_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
+    detail::run_direct<Arch>(g, x, detail::DirectSource<T>{nullptr, w}, y, false, epilogue);
+}
+
+}  // namespace lamina::inline LAMINA_ABI::kernels

@@ -1,0 +1,152 @@
+#pragma once
+// Sizes that reach every way through the direct convolution, and the loops that say what it must give.
+#include <lamina/kernels/conv/geometry.hpp>
+#include <lamina/parallel/pool.hpp>
+
+#include "../../support/compare.hpp"
+
+#include <vector>
+
+namespace direct_cases {
+
+using namespace lamina;
+using kernels::Conv2dGeometry;
+
+struct Case {
+    Index batch, in, h, w, out, kh, kw, sh, sw, dh, dw, groups;
+    Index top, left, bottom, right;
+
+    Conv2dGeometry geometry() const {
+        return {batch,
+                in,
+                h,
+                w,
+                out,
+                kh,
+                kw,
+                sh,
+                sw,
+                top,
+                left,
+                dh,
+                dw,
+                groups,
+                (h + top + bottom - dh * (kh - 1) - 1) / sh + 1,
+                (w + left + right - dw * (kw - 1) - 1) / sw + 1};
+    }
+};
+/// Square kernel, stride, dilation and margins.
+constexpr Case square(Index batch, Index in, Index size, Index out, Index kernel, Index stride, Index pad,
+                      Index dilation = 1, Index groups = 1) {
+    return {batch, in, size, size, out, kernel, kernel, stride, stride, dilation, dilation, groups, pad, pad, pad, pad};
+}
+inline const Case cases[] = {
+    square(1, 3, 31, 5, 7, 2, 3),                        // a first layer
+    square(2, 6, 17, 4, 3, 1, 1),                        // rows longer than a vector
+    square(1, 5, 33, 18, 3, 2, 1),                       // stride 2
+    square(2, 4, 12, 15, 5, 1, 2),                       // 5 x 5
+    square(2, 20, 7, 35, 3, 1, 1),                       // narrow rows in pairs, an odd one left
+    square(3, 18, 6, 33, 3, 2, 1),                       // a batch in one strip
+    square(2, 9, 14, 64, 3, 1, 1),                       // one tile a row
+    square(1, 7, 15, 40, 3, 1, 2, 2),                    // dilation
+    square(1, 3, 13, 17, 3, 2, 1, 2),                    // stride and dilation with a common factor
+    square(2, 12, 10, 18, 3, 1, 1, 1, 3),                // groups
+    square(1, 64, 5, 64, 3, 2, 1, 1, 2),                 // groups of channel lanes
+    square(2, 7, 8, 15, 1, 1, 0),                        // pointwise, a plane of whole vectors
+    square(2, 33, 7, 50, 1, 1, 0),                       // pointwise, an odd plane
+    square(2, 8, 9, 40, 1, 2, 0),                        // pointwise with stride
+    square(1, 4, 8, 3, 1, 1, 1),                         // pointwise with margins
+    square(1, 2, 4, 3, 4, 1, 0),                         // one output
+    square(2, 1, 3, 2, 3, 1, 5),                         // more margin than image
+    square(1, 3, 16, 20, 4, 4, 0),                       // patches
+    square(1, 5, 20, 20, 2, 3, 0),                       // a stride longer than the kernel
+    square(0, 3, 5, 4, 3, 1, 1),                         // no images
+    {2, 3, 9, 33, 8, 3, 2, 2, 3, 1, 2, 1, 2, 1, 2, 1},   // different in both directions
+    {1, 4, 11, 12, 6, 3, 3, 1, 1, 1, 1, 1, 0, 2, 1, 0},  // margins on one side
+    {1, 6, 1, 50, 20, 1, 5, 1, 1, 1, 1, 1, 0, 2, 0, 2},  // a sequence
+    {1, 3, 40, 1, 34, 5, 1, 1, 1, 1, 1, 1, 2, 0, 2, 0},  // a column
+    {1, 2, 7, 150, 3, 3, 3, 1, 1, 2, 1, 1, 2, 1, 2, 1},  // long rows
+};
+/// Sizes that are cut into several strips or blocks of channels.
+inline const Case large[] = {
+    square(1, 130, 40, 20, 3, 1, 1), square(2, 600, 14, 33, 3, 1, 1), square(1, 1100, 9, 40, 3, 2, 1),
+    square(3, 520, 7, 40, 1, 1, 0),  square(1, 4200, 4, 18, 1, 1, 0),
+};
+
+/// Calls f(input, weight, output) with the offsets of every product that the convolution adds up.
+template <class F>
+void naive(const Conv2dGeometry& g, F&& f) {
+    for (Index n = 0; n < g.batch; ++n)
+        for (Index oc = 0; oc < g.out_channels; ++oc)
+            for (Index oy = 0; oy < g.out_h; ++oy)
+                for (Index ox = 0; ox < g.out_w; ++ox)
+                    for (Index c = 0; c < g.group_in(); ++c)
+                        for (Index ky = 0; ky < g.kernel_h; ++ky)
+                            for (Index kx = 0; kx < g.kernel_w; ++kx) {
+                                const Index iy = oy * g.stride_h - g.pad_h + ky * g.dilation_h;
+                                const Index ix = ox * g.stride_w - g.pad_w + kx * g.dilation_w;
+                                if (iy < 0 || iy >= g.in_h || ix < 0 || ix >= g.in_w) continue;
+                                const Index channel = n * g.in_channels + oc / g.group_out() * g.group_in() + c;
+                                f(std::size_t((channel * g.in_h + iy) * g.in_w + ix),
+                                  std::size_t(((oc * g.group_in() + c) * g.kernel_h + ky) * g.kernel_w + kx),
+                                  std::size_t(((n * g.out_channels + oc) * g.out_h + oy) * g.out_w + ox));
+                            }
+}
+
+template <class T>
+std::vector<T> wave(Index n, double phase) {
+    std::vector<T> v;
+    for (Index i = 0; i < n; ++i) v.push_back(T(test::wave_at(i, phase)));
+    return v;
+}
+/// Largest difference as a part of the largest of `b`, or of 1; infinite for NaN.
+template <class T>
+double relative_error(const std::vector<T>& a, const std::vector<double>& b) {
+    double largest = 0, scale = 1;
+    for (std::size_t i = 0; i < b.size(); ++i) {
+        largest = std::max(largest, test::error_of(double(a[i]), b[i]));
+        scale = std::max(scale, std::abs(b[i]));
+    }
+    return largest / scale;
+}
+
+/// x, w, dy and room for the results, which begin as garbage.
+template <class T>
+struct Problem {
+    Conv2dGeometry g;
+    std::vector<T> x, w, dy, y, dx, dw;
+
+    explicit Problem(const Case& c)
+        : g(c.geometry()),
+          x(wave<T>(g.batch * g.in_channels * g.in_plane(), 0)),
+          w(wave<T>(g.out_channels * g.depth(), 1)),
+          dy(wave<T>(g.batch * g.out_channels * g.plane(), 2)),
+          y(dy.size(), T(-777)),
+          dx(x.size(), T(-777)),
+          dw(w.size(), T(-777)) {}
+
+    std::vector<double> naive_y() const {
+        std::vector<double> sum(y.size());
+        naive(g, [&](auto i, auto k, auto o) { sum[o] += double(x[i]) * double(w[k]); });
+        return sum;
+    }
+    std::vector<double> naive_dx() const {
+        std::vector<double> sum(x.size());
+        naive(g, [&](auto i, auto k, auto o) { sum[i] += double(dy[o]) * double(w[k]); });
+        return sum;
+    }
+    std::vector<double> naive_dw() const {
+        std::vector<double> sum(w.size());
+        naive(g, [&](auto i, auto k, auto o) { sum[k] += double(dy[o]) * double(x[i]); });
+        return sum;
+    }
+};
+
+/// Another thread count for a scope.
+struct Threads {
+    int before = parallel::num_threads();
+    explicit Threads(int n) { parallel::set_num_threads(n); }
+    ~Threads() { parallel::set_num_threads(before); }
+};
+
+}  // namespace direct_cases
