@@ -65,3 +65,43 @@ TEST_CASE("clip_grad_norm_, clip_grad_value_: golden values") {
         }
     }
 }
+
+TEST_CASE("clip_grad_norm_: large gradients, half and double ones, the same bits at any thread count") {
+    const int before = parallel::num_threads();
+    const auto big = test::wave<float>(Shape{100003});
+    double squares = 0, absolute = 0, largest = 0, cubes = 0;
+    for (Index i = 0; i < big.numel(); ++i) {
+        const double x = std::abs(double(big(i)));
+        squares += x * x, absolute += x, largest = std::max(largest, x), cubes += x * x * x;
+    }
+    const auto norm = [&](int threads, double p) {
+        parallel::set_num_threads(threads);
+        return optim::grad_norm(with_gradients(big, Tensor<float, 1>{}, Tensor<float, 1>{0.0f}), p);
+    };
+    CHECK(norm(1, 2) == doctest::Approx(std::sqrt(squares)).epsilon(1e-13));
+    CHECK(norm(1, 1) == doctest::Approx(absolute).epsilon(1e-13));
+    CHECK(norm(1, 3) == doctest::Approx(std::cbrt(cubes)).epsilon(1e-13));
+    CHECK(norm(1, std::numeric_limits<double>::infinity()) == largest);
+    CHECK(norm(1, 2) == norm(3, 2));
+    parallel::set_num_threads(before);
+    CHECK(optim::grad_norm(with_gradients(Tensor<float, 1>{3e30f, 4e30f})) == doctest::Approx(5e30));
+    CHECK(optim::grad_norm(with_gradients(Tensor<double, 1>{3, 4, 12})) == 13);
+    CHECK(std::isnan(optim::grad_norm(with_gradients(Tensor<float, 1>{1, NAN, 2}), INFINITY)));
+
+    AnyTensor h = AnyTensor::zeros(DType::f16, {2});
+    h.set_grad_link(GradLink(new GradSlot(DType::f16, 2, 0)));
+    h.grad_link()->gradient = Storage::allocate(4);
+    const half values[2] = {half(3.0f), half(-4.0f)};
+    std::memcpy(h.grad_link()->gradient->data(), values, 4);
+    CHECK(optim::clip_grad_norm_({{"h", h}}, 2.5) == 5);
+    CHECK(float(reinterpret_cast<const half*>(h.grad_link()->gradient->data())[1]) == doctest::Approx(-2));
+
+    const auto wide = with_gradients(test::wave<float>(Shape{33}));
+    optim::clip_grad_value_(wide, 0.25);
+    for (Index i = 0; i < 33; ++i)
+        CHECK(gradient<1>(wide[0])(i) == std::min(0.25f, std::max(-0.25f, float(test::wave_at(i)))));
+    CHECK(test::message_of<ValueError>([] {
+              optim::clip_grad_norm_(with_gradients(Tensor<float, 1>{INFINITY}), 1, {.error_if_nonfinite = true});
+          }) == "clip_grad_norm_: the norm of the gradients must be finite but is inf");
+    CHECK(test::message_of<ValueError>([] { optim::grad_norm({}, 0); }) == "grad_norm: p must be positive but is 0");
+}

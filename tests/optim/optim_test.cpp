@@ -5,42 +5,18 @@
 #include <lamina/optim/adam.hpp>
 #include <lamina/optim/sgd.hpp>
 #include <lamina/parallel/for.hpp>
+#include <tests/optim/parameters.hpp>
 #include <tests/support/archs.hpp>
-#include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
 
 using namespace lamina;
+using test::give_gradient;
+using test::hyper;
+using test::second_beta;
+using test::trainable;
 
 namespace {
-
-/// Gives `p` the gradient `g`, as a backward pass would.
-void give_gradient(const AnyTensor& p, const AnyTensor& g, Index step) {
-    auto& slot = *p.grad_link();
-    slot.gradient = Storage::allocate(p.bytes());
-    std::memcpy(slot.gradient->data(), g.data() + std::size_t(step) * p.bytes(), p.bytes());
-}
-AnyTensor trainable(const AnyTensor& values) {
-    AnyTensor p = AnyTensor::zeros(values.dtype(), values.shape());
-    p.assign(values);
-    p.set_grad_link(GradLink(new GradSlot(p.dtype(), p.numel(), 0)));
-    return p;
-}
-
-/// Number of a key in the case's "hyper" object.
-double hyper(const test::GoldenCase& c, const std::string& key, double fallback) {
-    const std::string text = c.meta("hyper");
-    const auto at = text.find('"' + key + "\": ");
-    if (at == std::string::npos) return fallback;
-    const std::string value = text.substr(at + key.size() + 4);
-    if (value.starts_with("true")) return 1;
-    if (value.starts_with("false")) return 0;
-    return std::stod(value[0] == '[' ? value.substr(1) : value);
-}
-double second_beta(const test::GoldenCase& c) {
-    const std::string text = c.meta("hyper");
-    return std::stod(text.substr(text.find(", ", text.find("\"betas\"")) + 2));
-}
 
 template <class Optimizer>
 void check_case(const test::GoldenCase& c, const typename Optimizer::Options& options) {
@@ -145,7 +121,7 @@ TEST_CASE_TEMPLATE("AdamRule: every ISA agrees with the formula at every length"
         auto v = square(test::wave<float>(Shape{n}, 2));
         const auto p0 = p.clone(), m0 = m.clone(), v0 = v.clone();
         const auto rule = optim::detail::AdamMethod<optim::AdamWOptions, true>::rule<float>(
-            {.learning_rate = 0.1, .weight_decay = 0.2}, 3);
+            {.learning_rate = 0.1, .weight_decay = 0.2}, {.step = 3}, {});
         kernels::update_all<Arch>(std::vector<kernels::UpdateJob<float, kernels::AdamRule<float>>>{
             {p.mutable_data(), g.data(), {m.mutable_data(), v.mutable_data(), nullptr}, n, rule}});
         double error = 0;
@@ -195,8 +171,8 @@ TEST_CASE("optimizers: parameters without gradient are skipped, zero gradients a
     CHECK(used(0) == doctest::Approx(0.95 - 0.1));
     CHECK(unused(0) == 1);
     CHECK(still(0) == doctest::Approx(0.95));
-    CHECK(optimizer.state_dict().find("state.1.step") == nullptr);
-    CHECK(optimizer.state_dict()["state.0.step"].as<std::int64_t, 0>().item() == 1);
+    CHECK(optimizer.state_dict().find("state.unused.step") == nullptr);
+    CHECK(optimizer.state_dict()["state.used.step"].as<std::int64_t, 0>().item() == 1);
 }
 
 TEST_CASE("optimizers: many parameters at once have the same bits at any thread count") {
@@ -241,7 +217,17 @@ TEST_CASE("optimizers: errors") {
     optim::SGD optimizer({{"w", w}}), other({{"w", w}, {"v", Parameter<float, 1>(Shape{3})}});
     CHECK(what([&] { optimizer.options(1); }) == "SGD: group must lie in [0, 0] but is 1");
     CHECK(what([&] { optimizer.load_state_dict(other.state_dict()); }) ==
-          "SGD: group 0 has 1 parameters but the saved one 2");
+          "SGD: the saved state must fit the parameters:\n  group 0 has 1 parameters, 2 saved");
+    auto state = optimizer.state_dict();
+    state.insert("state.u.step", Tensor<std::int64_t, 0>(1));
+    state.insert("state.w.step", Tensor<std::int64_t, 0>(1));
+    state.insert("state.w.momentum_buffer", Tensor<float, 1>{1, 2, 3});
+    CHECK(what([&] { optimizer.load_state_dict(state); }) ==
+          "SGD: the saved state must fit the parameters:\n  state.w.momentum_buffer is float32 [3] but must be float32 "
+          "[2]\n  unexpected state.u.step");
+    CHECK(what([&] {
+              optim::SGD({{"w", w}, {"w", Parameter<float, 1>(Shape{3})}}).state_dict();
+          }) == "SGD: parameters must have different names, w appears twice");
     CHECK(test::message_of<GradError>([&] {
               optim::SGD({{"x", Tensor<float, 1>{1}}});
           }) == "SGD: parameter x must have a gradient slot");

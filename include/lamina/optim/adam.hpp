@@ -28,7 +28,7 @@ struct AdamWOptions {
 namespace detail {
 
 template <class O, bool Decoupled>
-struct AdamMethod {
+struct AdamMethod : MethodBase {
     using Options = O;
     template <class T>
     using Rule = kernels::AdamRule<T>;
@@ -36,7 +36,7 @@ struct AdamMethod {
     static constexpr int states = 3;
     static constexpr const char* state_names[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 
-    static bool needs_state(const Options& o, int k) { return k < 2 || o.amsgrad; }
+    static bool needs_state(const Options& o, int k, const std::vector<Index>&) { return k < 2 || o.amsgrad; }
     static void check(const Options& o) {
         check_not_negative(name, "learning_rate", o.learning_rate);
         check_range(name, "beta1", o.beta1, 0, 1);
@@ -56,19 +56,18 @@ struct AdamMethod {
     }
     /// The bias corrections are worked out in double: 1 - beta^t cancels.
     template <class T>
-    static Rule<T> rule(const Options& o, Index t) {
-        const double correction1 = 1 - std::pow(o.beta1, double(t)), correction2 = 1 - std::pow(o.beta2, double(t));
-        return {.gradient_sign = T(o.maximize ? -1 : 1),
+    static Rule<T> rule(const Options& o, const Progress& at, const std::vector<Index>&) {
+        const auto t = double(at.step);
+        return {.gradient_scale = T(o.maximize ? -1 : 1),
                 .coupled_decay = T(Decoupled ? 0 : o.weight_decay),
                 .keep = T(Decoupled ? 1 - o.learning_rate * o.weight_decay : 1),
                 .beta1 = T(o.beta1),
                 .beta2 = T(o.beta2),
                 .one_minus_beta1 = T(1 - o.beta1),
                 .one_minus_beta2 = T(1 - o.beta2),
-                .step_size = T(o.learning_rate / correction1),
-                .inverse_correction = T(1 / std::sqrt(correction2)),
-                .eps = T(o.eps),
-                .amsgrad = o.amsgrad};
+                .step_size = T(o.learning_rate / (1 - std::pow(o.beta1, t))),
+                .inverse_correction = T(1 / std::sqrt(1 - std::pow(o.beta2, t))),
+                .eps = T(o.eps)};
     }
 };
 

@@ -16,7 +16,7 @@ struct SGDOptions {
 
 namespace detail {
 
-struct SGDMethod {
+struct SGDMethod : MethodBase {
     using Options = SGDOptions;
     template <class T>
     using Rule = kernels::SgdRule<T>;
@@ -24,7 +24,7 @@ struct SGDMethod {
     static constexpr int states = 1;
     static constexpr const char* state_names[] = {"momentum_buffer"};
 
-    static bool needs_state(const Options& o, int) { return o.momentum != 0; }
+    static bool needs_state(const Options& o, int, const std::vector<Index>&) { return o.momentum != 0; }
     static void check(const Options& o) {
         check_not_negative(name, "learning_rate", o.learning_rate);
         check_not_negative(name, "momentum", o.momentum);
@@ -43,15 +43,13 @@ struct SGDMethod {
         f("maximize", o.maximize);
     }
     template <class T>
-    static Rule<T> rule(const Options& o, Index t) {
-        return {.gradient_sign = T(o.maximize ? -1 : 1),
+    static Rule<T> rule(const Options& o, const Progress& at, const std::vector<Index>&) {
+        return {.gradient_scale = T(o.maximize ? -1 : 1),
                 .learning_rate = T(o.learning_rate),
                 .weight_decay = T(o.weight_decay),
                 .momentum = T(o.momentum),
-                .one_minus_dampening = T(1 - o.dampening),
-                .has_momentum = o.momentum != 0,
-                .nesterov = o.nesterov,
-                .first = t == 1};
+                .gain = T(at.step == 1 ? 1 : 1 - o.dampening),
+                .nesterov = o.nesterov};
     }
 };
 

@@ -8,28 +8,22 @@ namespace lamina::inline LAMINA_ABI::kernels {
 /// The numbers of one step. State: the momentum buffer, if there is momentum.
 template <class T>
 struct SgdRule {
-    T gradient_sign;  ///< -1 to maximize
-    T learning_rate, weight_decay, momentum, one_minus_dampening;
-    bool has_momentum, nesterov;
-    bool first;  ///< the buffer is not set yet and becomes the gradient
+    static constexpr int states = 1;
+    static constexpr unsigned masks[] = {0b0, 0b1};
 
-    template <class Arch>
-    LAMINA_INLINE void update(Index n, T* p, const T* g, T* const* state) const {
-        using V = simd::Vec<T, Arch>;
-        T* const buffer = state[0];
-        const SgdRule r = *this;
-        simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-            const V old = simd::load_count<Arch>(p + i, count);
-            V slope = fma(V(r.weight_decay), old, V(r.gradient_sign) * simd::load_count<Arch>(g + i, count));
-            if (r.has_momentum) {
-                const V b = r.first ? slope
-                                    : fma(V(r.one_minus_dampening), slope,
-                                          V(r.momentum) * simd::load_count<Arch>(buffer + i, count));
-                simd::store_count(buffer + i, b, count);
-                slope = r.nesterov ? fma(V(r.momentum), b, slope) : b;
-            }
-            simd::store_count(p + i, fnma(V(r.learning_rate), slope, old), count);
-        });
+    T gradient_scale;  ///< negative to maximize
+    T learning_rate, weight_decay, momentum;
+    T gain;  ///< of the gradient's share in the buffer: 1 - dampening; 1 in the first step
+    bool nesterov;
+
+    template <unsigned Mask, class V>
+    LAMINA_INLINE void step(V& p, V g, V* s) const {
+        V slope = fma(V(weight_decay), p, V(gradient_scale) * g);
+        if constexpr (Mask) {
+            s[0] = fma(V(gain), slope, V(momentum) * s[0]);
+            slope = nesterov ? fma(V(momentum), s[0], slope) : s[0];
+        }
+        p = fnma(V(learning_rate), slope, p);
     }
 };
 
