@@ -31,8 +31,8 @@ inline constexpr bool has_lookup_pair = std::is_same_v<Arch, avx512>;
 template <class T, class I, class Arch>
     requires(has_lookup_pair<Arch> && sizeof(I) == sizeof(T))
 LAMINA_INLINE Vec<T, Arch> lookup_pair(Vec<T, Arch> a, Vec<T, Arch> b, Vec<I, Arch> index) {
-    using V = Vec<T, Arch>;
 #if defined(LAMINA_ISA_AVX512)
+    using V = Vec<T, Arch>;
     using lanes = typename V::lanes;
     if constexpr (sizeof(T) == 4)
         return V::wrap((lanes)_mm512_permutex2var_epi32((__m512i)a.v, (__m512i)index.v, (__m512i)b.v));
