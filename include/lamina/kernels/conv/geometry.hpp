@@ -18,7 +18,10 @@ struct Conv2dGeometry {
     /// Elements of x, and of w, that one output depends on.
     Index depth() const { return group_in() * taps(); }
     /// Does every output see just the input at its own place?
-    bool pointwise() const { return taps() == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0; }
+    bool pointwise() const {
+        return taps() == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0 && in_h == out_h &&
+               in_w == out_w;
+    }
 };
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

@@ -41,8 +41,14 @@ public:
     void run() {
         const Conv2dGeometry& g = plan_.g;
         if (g.batch * g.plane() * g.out_channels == 0) return;
+        const Index visits = ceil_div(g.batch, plan_.images) * plan_.strips, tasks = visits * g.groups;
+        // Weights that must be copied, and that often, are copied once.
+        DirectWeights<T, Arch> packed;
+        if (visits >= DirectPolicy::visits_worth_packing && copies_weights(plan_, w_)) {
+            packed = packed_direct(plan_, w_);
+            w_.packed = packed.panels.data();
+        }
         fill_offsets();
-        const Index tasks = ceil_div(g.batch, plan_.images) * g.groups * plan_.strips;
         const Index threads = parallel::num_threads();
         // Many strips are handed out; of few, each is shared by all threads.
         if (tasks % threads == 0 || tasks >= 4 * threads)
@@ -206,15 +212,7 @@ inline bool direct_fits(const Conv2dGeometry& g) { return g.group_in() > 0 && g.
 
 template <class Arch, class T>
 DirectWeights<T, Arch> direct_prepare(const Conv2dGeometry& g, const T* w) {
-    const detail::DirectPlan<Arch, T> plan(g);
-    const Index tiles = plan.channel_tiles(), size = detail::packed_tile_size(plan);
-    DirectWeights<T, Arch> prepared{PackedMatrix<T, Arch>(g.groups * tiles * size / plan.lanes, plan.lanes)};
-    parallel::for_range(g.groups * tiles, parallel::grain_for(size), [&](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i)
-            detail::pack_direct_tile(plan, w + i / tiles * g.group_out() * g.depth(), plan.channel_tile(i % tiles),
-                                     {0, g.depth()}, prepared.panels.mutable_data() + i * size);
-    });
-    return prepared;
+    return detail::packed_direct(detail::DirectPlan<Arch, T>(g), detail::DirectSource<T>{nullptr, w});
 }
 
 template <class Arch, class T, class Epilogue>

@@ -11,6 +11,7 @@ struct DirectPolicy {
     static constexpr Index strip_bytes = 384 << 10;   ///< of copied input: with the weights of one tile in L2
     static constexpr Index least_pixels = 192;        ///< of a strip, so that weights from memory are used often enough
     static constexpr Index deepest = 4096;            ///< terms of a sum in one pass: a tile's weights stay in L2
+    static constexpr Index visits_worth_packing = 3;  ///< of strips by each tile
     static constexpr double parallel_work = 1 << 20;  ///< multiplications and additions that pay for a second thread
     // Of parallel::scratch.
     static constexpr int strip_slot = 10, buffer_slot = 11, offset_slot = 12, weight_slot = 13;
