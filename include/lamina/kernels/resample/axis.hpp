@@ -53,9 +53,23 @@ inline double source_scale(const ResampleAxis& a) {
     if (a.coordinates != PixelCoordinates::align_corners) return a.scale;
     return a.out > 1 ? double(a.in - 1) / double(a.out - 1) : 0;
 }
-inline double source_position(const ResampleAxis& a, Index o) {
-    const double scale = source_scale(a);
-    return a.coordinates == PixelCoordinates::half_pixel ? (double(o) + 0.5) * scale - 0.5 : double(o) * scale;
+/// An output's place among the inputs.
+struct SourcePosition {
+    Index whole;
+    double part;
+};
+inline SourcePosition source_position(const ResampleAxis& a, Index o) {
+    const bool half = a.coordinates == PixelCoordinates::half_pixel;
+    const bool corners = a.coordinates == PixelCoordinates::align_corners;
+    if (corners || a.scale == double(a.in) / double(a.out)) {
+        // Exact fractions, so that what repeats along the axis repeats to the last bit.
+        const Index above = corners ? o * (a.in - 1) : half ? (2 * o + 1) * a.in - a.out : o * a.in;
+        const Index below = corners ? (a.out > 1 ? a.out - 1 : 1) : half ? 2 * a.out : a.out;
+        const Index whole = above < 0 ? -((below - 1 - above) / below) : above / below;
+        return {a.out > 1 || !corners ? whole : 0, double(above - whole * below) / double(below)};
+    }
+    const double at = half ? (double(o) + 0.5) * a.scale - 0.5 : double(o) * a.scale, whole = std::floor(at);
+    return {Index(whole), at - whole};
 }
 
 /// The reference counts in single precision, and so must whoever wants its pixels.
@@ -67,20 +81,18 @@ inline Index nearest_source(const ResampleAxis& a, Index o) {
 
 template <class T>
 void linear_terms(const ResampleAxis& a, Index o, ResampleTable<T>& table) {
-    double at = source_position(a, o);
-    if (at < 0) at = 0;
-    const Index first = clamp_index(Index(at), a.in), second = clamp_index(first + 1, a.in);
-    double part = at - double(first);
-    if (part > 1) part = 1;
+    const SourcePosition at = source_position(a, o);
+    const double part = at.whole < 0 ? 0 : at.part;
+    const Index first = clamp_index(at.whole, a.in);
     table.add(first, T(1 - part));
-    table.add(second, T(part));
+    table.add(clamp_index(first + 1, a.in), T(part));
 }
 
 template <class T>
 void cubic_terms(const ResampleAxis& a, Index o, ResampleTable<T>& table) {
-    const double at = source_position(a, o), whole = std::floor(at);
+    const SourcePosition at = source_position(a, o);
     for (Index k = -1; k <= 2; ++k)
-        table.add(clamp_index(Index(whole) + k, a.in), T(cubic_weight(at - whole - double(k), -0.75)));
+        table.add(clamp_index(at.whole + k, a.in), T(cubic_weight(at.part - double(k), -0.75)));
 }
 
 template <class T>

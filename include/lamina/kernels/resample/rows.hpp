@@ -2,38 +2,11 @@
 // The two passes of resampling. Down the columns, rows are mixed lane by lane. Along the rows, as many rows as there
 // are lanes are turned in registers first, so that a lane is a row: any table is then plain arithmetic on whole vectors
 // without a gather, on every instruction set.
-#include <lamina/kernels/resample/table.hpp>
-#include <lamina/simd/permute.hpp>
-#include <lamina/simd/row.hpp>
+#include <lamina/kernels/resample/periodic.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// What becomes of a row of results.
-enum class RowWrite { store, stream, add };
-
 namespace detail {
-
-/// The sum of `taps` terms, their number known to the compiler unless Taps is 0.
-template <int Taps, class V, class Term>
-LAMINA_INLINE V sum_of_terms(Index taps, const Term& term) {
-    if constexpr (Taps > 0) {
-        V sum = term(std::integral_constant<int, 0>{}, V(0), std::true_type{});
-        simd::unroll<Taps - 1>([&](auto k) LAMINA_INLINE_LAMBDA { sum = term(Index(k) + 1, sum, std::false_type{}); });
-        return sum;
-    } else {
-        if (taps == 0) return V(0);
-        V sum = term(Index(0), V(0), std::true_type{});
-        for (Index k = 1; k < taps; ++k) sum = term(k, sum, std::false_type{});
-        return sum;
-    }
-}
-
-template <RowWrite W, class T, class Arch, class Count>
-LAMINA_INLINE void write_row_lanes(T* y, simd::Vec<T, Arch> v, Count count) {
-    if constexpr (W == RowWrite::add) simd::store_count(y, simd::load_count<Arch>(y, count) + v, count);
-    else if constexpr (W == RowWrite::stream && !std::is_same_v<Count, Index>) simd::stream(y, v);
-    else simd::store_count(y, v, count);
-}
 
 /// y[i] = sum over k of weight[k] * x[index[k] * ld + i] for i < n.
 template <int Taps, RowWrite W, class Arch, class T>
@@ -98,6 +71,11 @@ void resample_turned(const ResampleTable<T>& table, Index rows, const T* x, T* y
 /// Resamples `rows` rows (at most as many as there are lanes) along their length, from x to y, `in` and `out` apart.
 template <RowWrite W, class Arch, class T>
 void resample_rows(const ResampleTable<T>& table, Index rows, const T* x, T* y, T* turned) {
+    constexpr Index width = simd::Vec<T, Arch>::width;
+    if (is_periodic(table) && table.end_period - table.first_period >= width) {
+        for (Index r = 0; r < rows; ++r) resample_periodic<W, Arch>(table, x + r * table.in, y + r * table.out);
+        return;
+    }
     if (table.taps == 1) resample_turned<1, W, Arch>(table, rows, x, y, turned);
     else if (table.taps == 2) resample_turned<2, W, Arch>(table, rows, x, y, turned);
     else if (table.taps == 4) resample_turned<4, W, Arch>(table, rows, x, y, turned);

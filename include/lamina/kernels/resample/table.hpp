@@ -13,6 +13,9 @@ struct ResampleTable {
     Index in = 0, out = 0;
     int taps = 0;           ///< terms of every output; 0 when they differ in number
     bool identity = false;  ///< outputs are inputs
+    /// Away from the ends, outputs o + phases use the inputs `stride` further on with the same weights, for periods of
+    /// `phases` outputs from first_period to end_period - 1. Empty unless one of the two divides the other.
+    Index phases = 1, stride = 1, first_period = 0, end_period = 0;
     std::vector<Index> begin{0}, index;
     std::vector<T> weight;
 
@@ -35,6 +38,7 @@ struct ResampleTable {
         }
         taps = even ? int(first) : 0;
         identity = same;
+        find_periods();
     }
 
     /// The matrix transposed; terms of an input keep the order of the outputs, repeated ones are added up.
@@ -64,6 +68,33 @@ struct ResampleTable {
         }
         t.finish();
         return t;
+    }
+
+private:
+    void find_periods() {
+        if (in == 0 || out == 0 || (out % in != 0 && in % out != 0)) return;
+        phases = out > in ? out / in : 1;
+        stride = in > out ? in / out : 1;
+        const Index periods = out / phases, middle = periods / 2;
+        first_period = middle;
+        end_period = middle;
+        while (first_period > 0 && repeats(middle, first_period - 1)) --first_period;
+        while (end_period < periods && repeats(middle, end_period)) ++end_period;
+    }
+    /// Is period `b` period `a` moved, and does it leave room to read whole strides?
+    bool repeats(Index a, Index b) const {
+        for (Index p = 0; p < phases; ++p) {
+            const auto oa = std::size_t(a * phases + p), ob = std::size_t(b * phases + p);
+            const Index count = begin[oa + 1] - begin[oa];
+            if (count == 0 || begin[ob + 1] - begin[ob] != count) return false;
+            for (Index k = 0; k < count; ++k) {
+                const auto ka = std::size_t(begin[oa] + k), kb = std::size_t(begin[ob] + k);
+                if (weight[ka] != weight[kb] || index[kb] - index[ka] != (b - a) * stride) return false;
+                if (stride > 1 && index[kb] != index[std::size_t(begin[ob])] + k) return false;
+            }
+            if (index[std::size_t(begin[ob])] + (count + stride - 1) / stride * stride > in) return false;
+        }
+        return true;
     }
 };
 
