@@ -38,7 +38,10 @@ struct Conv2d {
     /// Weight and bias uniform in ±1/sqrt(in / groups * kernel area).
     void reset(random::Rng& rng) { init::fan_in_uniform(weight, bias, rng); }
 
-    Tensor<T, 4> operator()(const Tensor<T, 4>& x) const { return observed(*this, conv2d(x, weight, bias, options)); }
+    Tensor<T, 4> operator()(const Tensor<T, 4>& x) const {
+        if (autograd::current_tape()) return observed(*this, conv2d(x, weight, bias, options));
+        return observed(*this, fused(x));
+    }
 
     /// A normalisation, a residual sum, an activation: any of them, in this order.
     template <class... Next>
@@ -46,14 +49,14 @@ struct Conv2d {
         return absorbs_after<0, Next...>();
     }
     template <class... Next>
-    Tensor<T, 4> fused(const Tensor<T, 4>& x, const BatchNorm2d<T>& norm, const Next&... next) const {
-        const auto folded = folded_.get([&] { return fold(norm); }, weight, bias ? Tensor<T, 1>(*bias) : Tensor<T, 1>(),
-                                        norm.scale(), norm.shift(), norm.running_mean, norm.running_var);
-        return apply(x, folded->value.weight, folded->value.bias, next...);
-    }
-    template <class... Next>
     Tensor<T, 4> fused(const Tensor<T, 4>& x, const Next&... next) const {
-        return apply(x, weight, bias, next...);
+        auto rest = options;
+        const auto input = contiguous(
+            options.padding_mode == PadMode::constant ? x : lamina::detail::conv2d_margins(x, weight.shape(), rest));
+        const auto g = conv2d_geometry(input.shape(), weight.shape(), rest);
+        auto y = empty<T>(Shape{g.batch, g.out_channels, g.out_h, g.out_w});
+        run(g, input, y, next...);
+        return y;
     }
 
     static void members(auto& self, auto&& visit) {
@@ -62,14 +65,21 @@ struct Conv2d {
     }
 
 private:
-    /// The convolution and the normalisation behind it as one: w s and (b - mean) s + shift, s = scale / deviation.
-    struct Folded {
+    /// Weights as a kernel wants them, those of a normalisation folded in: w s and (b - mean) s + shift, s = scale /
+    /// deviation.
+    struct Ready {
         Tensor<T, 4> weight;
         Tensor<T, 1> bias;
+        kernels::Conv2dWeights<T> packed;
     };
-    Folded fold(const BatchNorm2d<T>& norm) const {
+    Ready ready(const kernels::Conv2dGeometry& g) const {
+        const auto w = contiguous(Tensor<T, 4>(weight));
+        return {w, bias ? contiguous(Tensor<T, 1>(*bias)) : Tensor<T, 1>(),
+                kernels::conv2d_prepare(g, options.algorithm, w.data())};
+    }
+    Ready ready(const kernels::Conv2dGeometry& g, const BatchNorm2d<T>& norm) const {
         const Index out = weight.dim(0);
-        Folded f{weight.clone(), zeros<T>(Shape{out})};
+        Ready f{weight.clone(), zeros<T>(Shape{out}), {}};
         T *w = f.weight.mutable_data(), *b = f.bias.mutable_data();
         const Index count = weight.numel() / out;
         for (Index c = 0; c < out; ++c) {
@@ -79,8 +89,37 @@ private:
             b[c] = ((bias ? bias->data()[c] : T(0)) - norm.running_mean.data()[c]) * scale +
                    (norm.shift().defined() ? norm.shift().data()[c] : T(0));
         }
+        f.packed = kernels::conv2d_prepare(g, options.algorithm, w);
         return f;
     }
+
+    template <class... Next>
+    void run(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, Tensor<T, 4>& y, const BatchNorm2d<T>& norm,
+             const Next&... next) const {
+        const auto w = ready_.get_kind(
+            wanted(g), [&] { return ready(g, norm); }, weight, bias_or_none(), norm.scale(), norm.shift(),
+            norm.running_mean, norm.running_var);
+        run_ready(g, x, w->value, y, next...);
+    }
+    template <class... Next>
+    void run(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, Tensor<T, 4>& y, const Next&... next) const {
+        const auto w = ready_.get_kind(
+            wanted(g), [&] { return ready(g); }, weight, bias_or_none());
+        run_ready(g, x, w->value, y, next...);
+    }
+    template <class... Next>
+    static void run_ready(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, const Ready& w, Tensor<T, 4>& y,
+                          const Next&... next) {
+        kernels::conv2d_forward(g, x.data(), w.packed, y.mutable_data(),
+                                epilogue(g, kernels::BiasRows{w.bias.data()}, next...));
+    }
+    /// Of the weights that these sizes want.
+    Index wanted(const kernels::Conv2dGeometry& g) const {
+        const auto choice = kernels::conv2d_choice<T>(g, options.algorithm);
+        return Index(choice.kernel) * 256 + choice.layout;
+    }
+    Tensor<T, 1> bias_or_none() const { return bias ? Tensor<T, 1>(*bias) : Tensor<T, 1>(); }
+
     /// How many of `Next` fit in this order, the first `position` kinds being used up.
     template <int position, class Next, class... More>
     static constexpr std::size_t absorbs_after() {
@@ -96,16 +135,6 @@ private:
         return 0;
     }
 
-    template <class... Next>
-    Tensor<T, 4> apply(const Tensor<T, 4>& x, const Tensor<T, 4>& w, const Optional<T, 1>& b,
-                       const Next&... next) const {
-        auto rest = options;
-        const auto input = contiguous(
-            options.padding_mode == PadMode::constant ? x : lamina::detail::conv2d_margins(x, w.shape(), rest));
-        const auto g = conv2d_geometry(input.shape(), w.shape(), rest);
-        const kernels::BiasRows add{b ? b->data() : nullptr};
-        return lamina::detail::conv2d_apply(g, rest.algorithm, input, w, epilogue(g, add, next...));
-    }
     static auto epilogue(const kernels::Conv2dGeometry&, const auto& before) { return before; }
     template <class Next, class... More>
     static auto epilogue(const kernels::Conv2dGeometry& g, const auto& before, const Next& next, const More&... more) {
@@ -124,7 +153,7 @@ private:
                             "Conv2d: channels must divide into groups but are ", in, " and ", out, " in ", c.groups);
         return {out, in / c.groups, c.kernel.h, c.kernel.w};
     }
-    Prepared<Folded> folded_;
+    Prepared<Ready> ready_;
 };
 
 }  // namespace lamina::inline LAMINA_ABI::nn

@@ -18,7 +18,12 @@ public:
     /// The value for these `sources`: the kept one, or `make()` when a source is another tensor or was written to.
     template <class Make, class... Sources>
     auto get(Make&& make, const Sources&... sources) const {
-        const Key key = key_of(sources...);
+        return get_kind(0, make, sources...);
+    }
+    /// The same where values of several kinds can be made and the one of `kind` is wanted.
+    template <class Make, class... Sources>
+    auto get_kind(Index kind, Make&& make, const Sources&... sources) const {
+        const Key key = key_of(kind, sources...);
         lock_.lock();
         Ref<Entry> entry = entry_;
         lock_.unlock();
@@ -38,6 +43,7 @@ private:
             bool operator==(const Source&) const = default;
         };
         std::array<Source, 6> sources;
+        Index kind = 0;
         bool operator==(const Key&) const = default;
     };
     struct Entry : RefCounted {
@@ -46,9 +52,10 @@ private:
         Key key;
     };
     template <class... Sources>
-    static Key key_of(const Sources&... sources) {
+    static Key key_of(Index kind, const Sources&... sources) {
         static_assert(sizeof...(Sources) <= 6);
         Key key;
+        key.kind = kind;
         std::size_t i = 0;
         const auto add = [&](const auto& tensor) {
             if (tensor.defined()) key.sources[i] = {tensor.storage(), tensor.storage()->version()};

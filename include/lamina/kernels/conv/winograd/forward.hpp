@@ -59,7 +59,7 @@ template <class T>
 struct WinogradSource {
     const T* prepared;
     Index panel_stride, stride;
-    Taps<T> taps;
+    WinogradTaps<T> taps;
 };
 
 /// One convolution with a tile of M x M.
@@ -180,7 +180,7 @@ void winograd_forward(const Conv2dGeometry& g, const T* x, const WinogradWeights
 
 template <class Arch, class T, class Epilogue>
 void winograd_forward(const Conv2dGeometry& g, int tile, const T* x, const T* w, T* y, const Epilogue& epilogue) {
-    const detail::WinogradSource<T> source{nullptr, 0, 0, detail::taps_of(g, w)};
+    const detail::WinogradSource<T> source{nullptr, 0, 0, detail::winograd_taps(g, w)};
     detail::winograd_run<Arch>(g, tile, x, source, y, {&epilogue, &detail::write_strip<Arch, T, Epilogue>});
 }
 
@@ -189,7 +189,7 @@ void winograd_grad_input(const Conv2dGeometry& g, int tile, const T* dy, const T
     Conv2dGeometry back = g;
     back.in_channels = g.out_channels, back.in_h = g.out_h, back.in_w = g.out_w, back.pad_h = 2 - g.pad_h;
     back.out_channels = g.in_channels, back.out_h = g.in_h, back.out_w = g.in_w, back.pad_w = 2 - g.pad_w;
-    const detail::WinogradSource<T> source{nullptr, 0, 0, detail::rotated_taps_of(g, w)};
+    const detail::WinogradSource<T> source{nullptr, 0, 0, detail::rotated_winograd_taps(g, w)};
     const AddImages<T> add{dx, g.in_channels, g.in_plane()};
     const NoEpilogue none;
     detail::StripWriter<T> writer{&none, &detail::write_strip<Arch, T, NoEpilogue>};

@@ -45,7 +45,7 @@ namespace detail {
 /// The 3 x 3 taps of all pairs of channels, forwards or, for the gradient of the input, backwards with the channels'
 /// roles exchanged.
 template <class T>
-struct Taps {
+struct WinogradTaps {
     const T* data;
     Index out, in;            ///< channels
     Index out_step, in_step;  ///< elements from channel to channel
@@ -55,18 +55,18 @@ struct Taps {
     Index place(Index tap) const { return backwards ? 8 - tap : tap; }
 };
 template <class T>
-Taps<T> taps_of(const Conv2dGeometry& g, const T* w) {
+WinogradTaps<T> winograd_taps(const Conv2dGeometry& g, const T* w) {
     return {w, g.out_channels, g.in_channels, 9 * g.in_channels, 9, false};
 }
 template <class T>
-Taps<T> rotated_taps_of(const Conv2dGeometry& g, const T* w) {
+WinogradTaps<T> rotated_winograd_taps(const Conv2dGeometry& g, const T* w) {
     return {w, g.in_channels, g.out_channels, 9, 9 * g.in_channels, true};
 }
 
 /// Transforms the input channels [channels) of the vector of output channels that begins at `co`, in T; frequency f of
 /// the first goes to `to + f * stride`, the next channel two vectors further on.
 template <class Arch, class T, int M>
-void transform_weights(const Taps<T>& taps, Index co, Piece channels, T* to, Index stride) {
+void transform_weights(const WinogradTaps<T>& taps, Index co, Piece channels, T* to, Index stride) {
     using Tile = WinogradTile<M>;
     using V = simd::Vec<T, Arch>;
     constexpr Index lanes = V::width, panel = 2 * lanes, chunks = (9 + lanes - 1) / lanes;
@@ -98,7 +98,7 @@ void transform_weights(const Taps<T>& taps, Index co, Piece channels, T* to, Ind
 
 /// The same for a whole panel and one input channel, in double.
 template <class Arch, class T, int M>
-void transform_weights_exactly(const Taps<T>& taps, Index co, Index ci, T* to, Index stride) {
+void transform_weights_exactly(const WinogradTaps<T>& taps, Index co, Index ci, T* to, Index stride) {
     using Tile = WinogradTile<M>;
     using V = simd::Vec<double, Arch>;
     constexpr Index panel = winograd_panel<Arch, T>;
@@ -116,7 +116,7 @@ void transform_weights_exactly(const Taps<T>& taps, Index co, Index ci, T* to, I
 }
 
 template <class Arch, class T, int M>
-void prepare_weights(const Taps<T>& taps, WinogradWeights<T, Arch>& to) {
+void prepare_weights(const WinogradTaps<T>& taps, WinogradWeights<T, Arch>& to) {
     constexpr Index panel = winograd_panel<Arch, T>;
     // Some channels of one panel are a task.
     const Index grain = 64, parts = ceil_div(taps.in, grain);
@@ -135,8 +135,8 @@ void prepare_weights(const Taps<T>& taps, WinogradWeights<T, Arch>& to) {
 template <class Arch = simd::native, class T>
 WinogradWeights<T, Arch> winograd_prepare(const Conv2dGeometry& g, int tile, const T* w) {
     WinogradWeights<T, Arch> prepared(tile, g.in_channels, g.out_channels);
-    if (tile == 2) detail::prepare_weights<Arch, T, 2>(detail::taps_of(g, w), prepared);
-    else detail::prepare_weights<Arch, T, 4>(detail::taps_of(g, w), prepared);
+    if (tile == 2) detail::prepare_weights<Arch, T, 2>(detail::winograd_taps(g, w), prepared);
+    else detail::prepare_weights<Arch, T, 4>(detail::winograd_taps(g, w), prepared);
     return prepared;
 }
 
