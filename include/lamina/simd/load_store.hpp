@@ -84,6 +84,37 @@ LAMINA_INLINE void store_partial(T* p, Vec<T, Arch> v, Index n) {
     }
 }
 
+/// True where a load may leave out any lanes at the price of a plain one.
+template <class Arch>
+inline constexpr bool has_masked_loads = false;
+#if defined(LAMINA_ISA_AVX512)
+template <>
+inline constexpr bool has_masked_loads<avx2> = true;
+template <>
+inline constexpr bool has_masked_loads<avx512> = true;
+#endif
+
+/// Lanes p[i] where bit i is set, zeros elsewhere; reads no other memory.
+template <class Arch = native, class T>
+LAMINA_INLINE Vec<T, Arch> load_masked(const T* p, unsigned bits) {
+    using V = Vec<T, Arch>;
+    using lanes = typename V::lanes;
+#if defined(LAMINA_ISA_AVX512)
+    if constexpr (Arch::bytes == 64) {
+        if constexpr (sizeof(T) == 4) return V::wrap((lanes)_mm512_maskz_loadu_epi32(__mmask16(bits), p));
+        else return V::wrap((lanes)_mm512_maskz_loadu_epi64(__mmask8(bits), p));
+    } else if constexpr (Arch::bytes == 32) {
+        if constexpr (sizeof(T) == 4) return V::wrap((lanes)_mm256_maskz_loadu_epi32(__mmask8(bits), p));
+        else return V::wrap((lanes)_mm256_maskz_loadu_epi64(__mmask8(bits), p));
+    }
+#endif
+    if constexpr (V::width == 1) return bits & 1 ? V(*p) : V(T(0));
+    else return [&]<int... I>(std::integer_sequence<int, I...>) LAMINA_INLINE_LAMBDA {
+            return V::wrap(lanes{(bits >> I & 1 ? p[I] : T(0))...});
+        }
+    (std::make_integer_sequence<int, V::width>{});
+}
+
 /// Every lane is *p.
 template <class Arch = native, class T>
 LAMINA_INLINE Vec<T, Arch> broadcast(const T* p) {

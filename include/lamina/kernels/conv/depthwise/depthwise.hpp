@@ -1,6 +1,7 @@
 #pragma once
 // Depthwise convolution: every output channel sees one input channel. Forward and both gradients walk over planes
 // copied into L1; nothing else is packed.
+#include <lamina/kernels/conv/depthwise/direct_tile.hpp>
 #include <lamina/kernels/conv/depthwise/tile.hpp>
 #include <lamina/kernels/conv/depthwise/weight_tile.hpp>
 #include <lamina/kernels/gemm/epilogue.hpp>
@@ -25,7 +26,10 @@ void depthwise_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* 
 
 namespace detail {
 
-/// Rows of AVX-512's length waste more lanes at the ends of rows, and most of their loads cross cache lines.
+inline constexpr int depthwise_column_slot = 13, depthwise_weight_slot = 14;  ///< of parallel::scratch
+
+/// The vectors that rows are cut into: AVX-512's waste more lanes at the ends of rows, and all that are not aligned
+/// cross cache lines.
 template <class Arch>
 struct depthwise_arch {
     using type = Arch;
@@ -41,18 +45,17 @@ struct depthwise_arch<simd::avx512> {
 template <class Arch, class T>
 class DepthwiseRows {
 public:
-    static constexpr int column_slot = 13, weight_slot = 14;  ///< of parallel::scratch
-
     explicit DepthwiseRows(const DepthwisePlane& plane)
         : h_(plane.h),
           w_(plane.w),
           strip_(plane),
           tiles_(depthwise_tiles<Arch, T>(plane.h)) {
-        columns_ = parallel::scratch<Index>(w_.kernel, column_slot);
+        columns_ = parallel::scratch<Index>(w_.kernel, depthwise_column_slot);
         for (Index k = 0; k < w_.kernel; ++k) columns_[k] = strip_.column(k);
     }
-    DepthwiseStrip<Arch, T>& strip() { return strip_; }
-    const Index* columns() const { return columns_; }
+    Index rows() const { return strip_.rows(); }
+    Index planes() const { return strip_.planes(); }
+    void fill(Index at, const T* plane, Index first, Index count) { strip_.fill(at, plane, first, count); }
 
     /// y's rows [first, first + count), which the strip begins with.
     void run(Index plane, const T* weight, T* y, Index first, Index count, bool accumulate) const {
@@ -90,56 +93,70 @@ private:
     Index* columns_;
 };
 
+/// Calls f(begin, end, rows) for ranges of `count` items, where `rows` convolves planes in the way that suits them
+/// best.
+template <class Arch, class T, class F>
+void depthwise_ranges(const DepthwisePlane& plane, Index count, Index work, const F& f) {
+    using Narrow = typename depthwise_arch<Arch>::type;
+    const Index grain = parallel::grain_for(work / simd::Vec<T, Narrow>::width);
+    const auto with = [&]<class Rows>(const Rows*) {
+        parallel::for_range(count, grain, [&](Index begin, Index end) {
+            Rows rows(plane);
+            f(begin, end, rows);
+        });
+    };
+    if constexpr (simd::has_masked_loads<Arch>) {
+        if (DepthwiseDirect<Arch, T>::fits(plane)) {
+            if (plane.w.out <= simd::Vec<T, Narrow>::width) with((const DepthwiseDirect<Narrow, T>*)nullptr);
+            else with((const DepthwiseDirect<Arch, T>*)nullptr);
+            return;
+        }
+    }
+    with((const DepthwiseRows<Narrow, T>*)nullptr);
+}
+
 }  // namespace detail
 
 template <class Arch, class T, class Epilogue>
 void depthwise_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
-    using Rows = typename detail::depthwise_arch<Arch>::type;
-    const detail::DepthwisePlane plane = detail::forward_plane(g);
-    const Index multiplier = g.out_channels / g.in_channels;
-    const Index work = multiplier * g.plane() * g.taps() / simd::Vec<T, Rows>::width;
-    parallel::for_range(g.batch * g.in_channels, parallel::grain_for(work), [&](Index begin, Index end) {
-        detail::DepthwiseRows<Rows, T> rows(plane);
-        auto& strip = rows.strip();
-        for (Index p = begin; p < end; p += strip.planes()) {
-            const Index planes = detail::smaller(strip.planes(), end - p);
-            for (Index first = 0; first < g.out_h; first += strip.rows()) {
-                const Index count = detail::smaller(strip.rows(), g.out_h - first);
-                for (Index i = 0; i < planes; ++i) strip.fill(i, x + (p + i) * g.in_plane(), first, count);
-                for (Index i = 0; i < planes; ++i) {
-                    const Index n = (p + i) / g.in_channels, c = (p + i) % g.in_channels;
-                    const auto& of_image = detail::epilogue_of_image(epilogue, n);
-                    const auto finish = detail::erase_epilogue<Arch, T>(of_image);
-                    T* image = y + n * g.out_channels * g.plane();
-                    for (Index o = c * multiplier; o < (c + 1) * multiplier; ++o) {
+    const Index multiplier = g.out_channels / g.in_channels, work = multiplier * g.plane() * g.taps();
+    const auto range = [&](Index begin, Index end, auto& rows) {
+        for (Index p = begin; p < end;) {
+            // Planes of one image that fit together.
+            const Index n = p / g.in_channels, c = p - n * g.in_channels;
+            const Index planes = detail::smaller(detail::smaller(rows.planes(), end - p), g.in_channels - c);
+            const auto& of_image = detail::epilogue_of_image(epilogue, n);
+            const auto finish = detail::erase_epilogue<Arch, T>(of_image);
+            T* image = y + n * g.out_channels * g.plane();
+            for (Index first = 0; first < g.out_h; first += rows.rows()) {
+                const Index count = detail::smaller(rows.rows(), g.out_h - first);
+                for (Index i = 0; i < planes; ++i) rows.fill(i, x + (p + i) * g.in_plane(), first, count);
+                for (Index i = 0; i < planes; ++i)
+                    for (Index o = (c + i) * multiplier; o < (c + i + 1) * multiplier; ++o) {
                         rows.run(i, w + o * g.taps(), image + o * g.plane(), first, count, false);
                         if (finish.apply)
                             finish.apply(finish.self, image, g.plane(), {o, o + 1},
                                          {first * g.out_w, (first + count) * g.out_w});
                     }
-                }
             }
+            p += planes;
         }
-    });
+    };
+    detail::depthwise_ranges<Arch, T>(detail::forward_plane(g), g.batch * g.in_channels, work, range);
 }
 
 template <class Arch, class T>
 void depthwise_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
-    using Rows = typename detail::depthwise_arch<Arch>::type;
-    const detail::DepthwisePlane plane = detail::gradient_plane(g);
     const Index multiplier = g.out_channels / g.in_channels, taps = g.taps();
-    const Index work = multiplier * g.in_plane() * taps / simd::Vec<T, Rows>::width;
-    parallel::for_range(g.batch * g.in_channels, parallel::grain_for(work), [&](Index begin, Index end) {
-        detail::DepthwiseRows<Rows, T> rows(plane);
-        auto& strip = rows.strip();
-        T* turned = parallel::scratch<T>(taps, rows.weight_slot);
-        for (Index p = begin; p < end; p += strip.planes()) {
-            const Index planes = detail::smaller(strip.planes(), end - p);
-            for (Index first = 0; first < g.in_h; first += strip.rows()) {
-                const Index count = detail::smaller(strip.rows(), g.in_h - first);
+    const auto range = [&](Index begin, Index end, auto& rows) {
+        T* turned = parallel::scratch<T>(taps, detail::depthwise_weight_slot);
+        for (Index p = begin; p < end; p += rows.planes()) {
+            const Index planes = detail::smaller(rows.planes(), end - p);
+            for (Index first = 0; first < g.in_h; first += rows.rows()) {
+                const Index count = detail::smaller(rows.rows(), g.in_h - first);
                 for (Index m = 0; m < multiplier; ++m) {
                     for (Index i = 0; i < planes; ++i)
-                        strip.fill(i, dy + ((p + i) * multiplier + m) * g.plane(), first, count);
+                        rows.fill(i, dy + ((p + i) * multiplier + m) * g.plane(), first, count);
                     for (Index i = 0; i < planes; ++i) {
                         const T* weight = w + ((p + i) % g.in_channels * multiplier + m) * taps;
                         for (Index k = 0; k < taps; ++k) turned[k] = weight[taps - 1 - k];
@@ -148,7 +165,9 @@ void depthwise_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* d
                 }
             }
         }
-    });
+    };
+    const Index work = multiplier * g.in_plane() * taps;
+    detail::depthwise_ranges<Arch, T>(detail::gradient_plane(g), g.batch * g.in_channels, work, range);
 }
 
 template <class Arch, class T>
@@ -160,16 +179,15 @@ void depthwise_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* 
     // A task owns channels, so nothing is added to by two.
     parallel::for_range(g.in_channels, parallel::grain_for(work), [&](Index begin, Index end) {
         detail::DepthwiseRows<Rows, T> rows(plane);
-        auto& strip = rows.strip();
         if (!accumulate)
             for (Index k = begin * multiplier * taps; k < end * multiplier * taps; ++k) dw[k] = T(0);
         for (Index n = 0; n < g.batch; ++n)
-            for (Index c = begin; c < end; c += strip.planes()) {
-                const Index planes = detail::smaller(strip.planes(), end - c);
-                for (Index first = 0; first < g.out_h; first += strip.rows()) {
-                    const Index count = detail::smaller(strip.rows(), g.out_h - first);
+            for (Index c = begin; c < end; c += rows.planes()) {
+                const Index planes = detail::smaller(rows.planes(), end - c);
+                for (Index first = 0; first < g.out_h; first += rows.rows()) {
+                    const Index count = detail::smaller(rows.rows(), g.out_h - first);
                     for (Index i = 0; i < planes; ++i)
-                        strip.fill(i, x + (n * g.in_channels + c + i) * g.in_plane(), first, count);
+                        rows.fill(i, x + (n * g.in_channels + c + i) * g.in_plane(), first, count);
                     for (Index o = c * multiplier; o < (c + planes) * multiplier; ++o) {
                         const T* grad = dy + (n * g.out_channels + o) * g.plane() + first * g.out_w;
                         rows.add_weights(o / multiplier - c, grad, count, dw + o * taps);

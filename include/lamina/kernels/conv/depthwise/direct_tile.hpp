@@ -1,0 +1,168 @@
+#pragma once
+// The register tiles of depthwise convolution where loads take masks: the plane is read where it is, and lanes and rows
+// outside are left out.
+#include <lamina/kernels/conv/depthwise/plane.hpp>
+#include <lamina/simd/rounded.hpp>
+
+#include <cstdint>
+
+namespace lamina::inline LAMINA_ABI::kernels::detail {
+
+/// Some rows of one output channel.
+template <class T>
+struct DepthwiseDirectTask {
+    const T* x;                  ///< tap (0, 0) of the first output of the first row, which may lie outside
+    Index in_w;                  ///< between rows of x
+    unsigned rows;               ///< bit i: row i from there is inside
+    const std::uint16_t* masks;  ///< lanes inside: for each vector of outputs, each load of a row
+    Index kernel_w;
+    const T* weight;  ///< [kernel_h, kernel_w]
+    T* y;
+    Index width;  ///< of a row of y
+    bool accumulate;
+};
+
+/// Stores a vector for each of `Rows` rows of y, `width` elements apart, of which `count` or more are left.
+template <class Arch, class T, int Rows>
+LAMINA_INLINE void depthwise_store(simd::Vec<T, Arch> (&sum)[Rows], T* y, Index width, Index count, bool accumulate) {
+    constexpr Index lanes = simd::Vec<T, Arch>::width;
+    if (accumulate) {
+        const T* from = y;
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r, from += width) sum[r] += simd::load_partial<Arch>(from, smaller(count, lanes));
+    }
+    if (count >= lanes) {
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r, y += width) simd::store(y, sum[r]);
+    } else {
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r, y += width) simd::store_partial(y, sum[r], count);
+    }
+}
+
+/// `Rows` output rows of a kernel of `KernelH` rows and any number of columns; Stride both ways, no dilation.
+template <class Arch, class T, int KernelH, int Stride, int Rows>
+void depthwise_tile_direct(const DepthwiseDirectTask<T>& task) {
+    using V = simd::Vec<T, Arch>;
+    constexpr int reads = (Rows - 1) * Stride + KernelH, bases = (reads + 2) / 3;
+    const Index in_w = task.in_w, kernel_w = task.kernel_w;
+    // Read anew for every row: kept in registers, each of its bits would take one.
+    const volatile unsigned& inside = task.rows;
+    const std::uint16_t* masks = task.masks;
+    for (Index j = 0; j < task.width; j += V::width) {
+        // One base for three rows: x86 addresses base, +stride, +2 stride, and a pointer a row would not fit.
+        const T* row[bases];
+#pragma GCC unroll 8
+        for (int q = 0; q < bases; ++q) row[q] = task.x + Stride * j + 3 * q * in_w;
+        V sum[Rows];
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) sum[r] = V(T(0));
+        const T* w = task.weight;
+        // One column of the kernel, or with stride 2 two: the even and the odd elements of the same loads.
+        const auto columns = [&]<int Count>(std::integral_constant<int, Count>) LAMINA_INLINE_LAMBDA {
+            V weight[Count][KernelH];
+#pragma GCC unroll 8
+            for (int i = 0; i < KernelH; ++i) {
+#pragma GCC unroll 2
+                for (int c = 0; c < Count; ++c) weight[c][i] = simd::broadcast<Arch>(w + i * kernel_w + c);
+            }
+#pragma GCC unroll 32
+            for (int i = 0; i < reads; ++i) {
+                if (!(inside & (1u << i))) continue;
+                const T* from = row[i / 3] + i % 3 * in_w;
+                V x[2] = {simd::load_masked<Arch>(from, masks[0])};
+                if constexpr (Stride == 2) {
+                    const auto pair = simd::deinterleave(x[0], simd::load_masked<Arch>(from + V::width, masks[1]));
+                    x[0] = pair.first, x[1] = pair.second;
+                } else x[0] = simd::rounded(x[0]);
+#pragma GCC unroll 8
+                for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+                    for (int c = 0; c < Count; ++c)
+                        if (i >= r * Stride && i < r * Stride + KernelH)
+                            sum[r] = fma(x[c], weight[c][i - r * Stride], sum[r]);
+                }
+            }
+#pragma GCC unroll 8
+            for (int q = 0; q < bases; ++q) row[q] += Stride;
+            w += Stride, masks += Stride;
+        };
+        Index k = 0;
+        for (; k + Stride <= kernel_w; k += Stride) columns(std::integral_constant<int, Stride>{});
+        if (k < kernel_w) columns(std::integral_constant<int, 1>{});
+        depthwise_store<Arch, T, Rows>(sum, task.y + j, task.width, task.width - j, task.accumulate);
+    }
+}
+
+/// Convolves planes where they are: columns of lanes inside are worked out once.
+template <class Arch, class T>
+class DepthwiseDirect {
+public:
+    static constexpr int slot = 12;  ///< of parallel::scratch
+
+    static bool fits(const DepthwisePlane& plane) {
+        const auto simple = [](const DepthwiseAxis& a) { return a.stride <= 2 && a.dilation == 1 && a.spread == 1; };
+        const Index k = plane.h.kernel;
+        return simple(plane.h) && simple(plane.w) && plane.h.stride == plane.w.stride && (k == 3 || k == 5 || k == 7);
+    }
+    explicit DepthwiseDirect(const DepthwisePlane& plane)
+        : h_(plane.h),
+          w_(plane.w),
+          tiles_(h_.stride == 2 ? tiles_of<2>() : tiles_of<1>()) {
+        constexpr Index lanes = simd::Vec<T, Arch>::width;
+        const Index stride = w_.stride, loads = round_up(w_.kernel, stride);
+        masks_ = parallel::scratch<std::uint16_t>(ceil_div(w_.out, lanes) * loads, slot);
+        std::uint16_t* mask = masks_;
+        for (Index j = 0; j < w_.out; j += lanes)
+            for (Index k = 0; k < loads; ++k) {
+                const Index first = stride * j + (stride == 1 ? k : k / 2 * 2 + k % 2 * lanes) - w_.pad;
+                *mask++ = std::uint16_t(lanes_below(w_.in - first) & ~lanes_below(-first));
+            }
+    }
+    Index rows() const { return h_.out; }
+    Index planes() const { return 1; }
+    void fill(Index, const T* plane, Index, Index) { plane_ = plane; }
+
+    void run(Index, const T* weight, T* y, Index, Index, bool accumulate) const {
+        for (Index at = 0; at < h_.out;) {
+            const Index left = h_.out - at, rows = left >= 7 ? 7 : left >= 3 ? 3 : 1, top = at * h_.stride - h_.pad;
+            const DepthwiseDirectTask<T> task{plane_ + top * w_.in - w_.pad,
+                                              w_.in,
+                                              bits_below(h_.in - top) & ~bits_below(-top),
+                                              masks_,
+                                              w_.kernel,
+                                              weight,
+                                              y + at * w_.out,
+                                              w_.out,
+                                              accumulate};
+            tiles_[rows == 7 ? 0 : rows == 3 ? 1 : 2](task);
+            at += rows;
+        }
+    }
+
+private:
+    using Tile = void (*)(const DepthwiseDirectTask<T>&);
+    struct Tiles {
+        Tile of[3];
+        Tile operator[](int i) const { return of[i]; }
+    };
+    static unsigned bits_below(Index n) { return n >= 31 ? ~0u : n <= 0 ? 0u : (1u << n) - 1; }
+    static unsigned lanes_below(Index n) { return bits_below(smaller(n, simd::Vec<T, Arch>::width)); }
+
+    template <int Stride, int KernelH>
+    static Tiles tiles_of() {
+        return {{depthwise_tile_direct<Arch, T, KernelH, Stride, 7>, depthwise_tile_direct<Arch, T, KernelH, Stride, 3>,
+                 depthwise_tile_direct<Arch, T, KernelH, Stride, 1>}};
+    }
+    template <int Stride>
+    Tiles tiles_of() const {
+        return h_.kernel == 3 ? tiles_of<Stride, 3>() : h_.kernel == 5 ? tiles_of<Stride, 5>() : tiles_of<Stride, 7>();
+    }
+
+    DepthwiseAxis h_, w_;
+    Tiles tiles_;
+    std::uint16_t* masks_;
+    const T* plane_ = nullptr;
+};
+
+}  // namespace lamina::inline LAMINA_ABI::kernels::detail
