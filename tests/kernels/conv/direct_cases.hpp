@@ -64,7 +64,7 @@ inline const Case cases[] = {
     {2, 3, 9, 33, 8, 3, 2, 2, 3, 1, 2, 1, 2, 1, 2, 1},   // different in both directions
     {1, 4, 11, 12, 6, 3, 3, 1, 1, 1, 1, 1, 0, 2, 1, 0},  // margins on one side
     {1, 6, 1, 50, 20, 1, 5, 1, 1, 1, 1, 1, 0, 2, 0, 2},  // a sequence
-    {1, 5, 7, 6, 4, 1, 1, 1, 1, 1, 1, 1, 0, 0, 2, 1},      // pointwise with margins behind
+    {1, 5, 7, 6, 4, 1, 1, 1, 1, 1, 1, 1, 0, 0, 2, 1},    // pointwise with margins behind
     {1, 3, 40, 1, 34, 5, 1, 1, 1, 1, 1, 1, 2, 0, 2, 0},  // a column
     {1, 2, 7, 150, 3, 3, 3, 1, 1, 2, 1, 1, 2, 1, 2, 1},  // long rows
 };

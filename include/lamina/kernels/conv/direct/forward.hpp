@@ -2,7 +2,6 @@
 // Direct convolution: strips of the image are copied once, every tile of output channels sweeps them. Nothing is
 // unfolded; the result is written once, in its own layout.
 #include <lamina/kernels/conv/direct/store.hpp>
-#include <lamina/kernels/conv/direct/strip.hpp>
 #include <lamina/kernels/conv/direct/weights.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
@@ -107,8 +106,8 @@ private:
         const Index count = channels.size();
         each(strip.images.size() * count, shared, [&](Index i) {
             const Index image = i / count, channel = i - image * count;
-            copy_strip(plan_, first + (image * g.in_channels + channel) * g.in_plane(), strip.rows,
-                       copy + image * plan_.image_size() + channel * plan_.channel_size());
+            copy_strip<Arch>(plan_, first + (image * g.in_channels + channel) * g.in_plane(), strip.rows,
+                             copy + image * plan_.image_size() + channel * plan_.channel_size());
         });
         return copy;
     }

@@ -1,7 +1,7 @@
 #pragma once
 // How a direct convolution is laid out before anything is computed: which of pixels and channels become lanes, the
 // strips of output rows whose input is copied at a time, the channels of it that one pass adds up.
-#include <lamina/kernels/conv/direct/phases.hpp>
+#include <lamina/kernels/conv/direct/strip.hpp>
 #include <lamina/kernels/gemm/tile.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
@@ -14,38 +14,28 @@ struct DirectPolicy {
     static constexpr Index visits_worth_packing = 3;  ///< of strips by each tile
     static constexpr double parallel_work = 1 << 20;  ///< multiplications and additions that pay for a second thread
     // Of parallel::scratch.
-    static constexpr int strip_slot = 10, buffer_slot = 11, offset_slot = 12, weight_slot = 13;
+    static constexpr int strip_slot = 10, buffer_slot = 11, offset_slot = 12, weight_slot = 13, sum_slot = 14;
 };
 
 /// Everything that follows from the sizes.
 template <class Arch, class T>
-struct DirectPlan {
+struct DirectPlan : StripLayout {
     static constexpr Index lanes = simd::Vec<T, Arch>::width, panel = panel_columns<Arch, T>;
 
-    Conv2dGeometry g;
-    PhaseAxis vertical, horizontal;
-    Index pitch;             ///< elements from row to row of a strip
     bool flat;               ///< are a strip's rows one run of pixels, or each a run of its own?
     bool channel_lanes;      ///< are lanes output channels, or pixels?
     bool in_place;           ///< is the image read where it is, without a copy?
-    Index strips, rows;      ///< output rows are cut into so many strips, each of at most so many rows
+    Index strips;            ///< output rows are cut into so many strips, each of at most `rows` rows
     Index blocks, channels;  ///< input channels of a group are cut into so many blocks
     Index images;            ///< of the batch in one strip
 
     explicit DirectPlan(const Conv2dGeometry& sizes);
 
-    /// Elements of one phase of a channel, and from channel to channel and image to image of a strip.
-    Index phase_size() const { return (rows + vertical.reach()) * pitch; }
-    Index channel_size() const { return in_place ? g.in_plane() : channel_size(rows); }
-    Index image_size() const { return in_place ? g.in_channels * g.in_plane() : channels * channel_size(rows); }
+    /// Elements from channel to channel and image to image of a strip.
+    Index channel_size() const { return in_place ? g.in_plane() : spread(rows); }
+    Index image_size() const { return in_place ? g.in_channels * g.in_plane() : channels * spread(rows); }
     /// Elements of a strip and of what vectors may read behind it.
-    Index strip_size() const { return images * image_size() + pitch + panel; }
-
-    /// Where in a channel of a strip the first output reads for a tap.
-    Index offset(Index ky, Index kx) const {
-        const Index phase = vertical.phase(ky) * horizontal.phases() + horizontal.phase(kx);
-        return phase * phase_size() + vertical.shift(ky) * pitch + horizontal.shift(kx);
-    }
+    Index strip_size() const { return images * image_size() + horizontal.width() + panel; }
 
     /// Output channels of one visit to a strip: a tile's rows, or a panel of lanes.
     Index channel_tiles() const { return ceil_div(g.group_out(), channel_lanes ? panel : Index(tile_rows<Arch>)); }
@@ -55,12 +45,7 @@ struct DirectPlan {
     }
 
 private:
-    Index channel_size(Index strip_rows) const {
-        const Index size = vertical.phases() * horizontal.phases() * (strip_rows + vertical.reach()) * pitch;
-        const Index line = 64 / Index(sizeof(T));
-        // Channels a power of two apart would crowd into a few sets of the caches.
-        return size * Index(sizeof(T)) % 1024 == 0 ? size + line : size;
-    }
+    Index spread(Index strip_rows) const { return spread_channels<T>(channel_extent(strip_rows)); }
     Index vectors(bool flat_runs) const {
         return flat_runs ? ceil_div((g.out_h - 1) * pitch + g.out_w, lanes) : g.out_h * ceil_div(g.out_w, lanes);
     }
@@ -80,11 +65,7 @@ Conv2dGeometry reshaped(Conv2dGeometry g) {
 }
 
 template <class Arch, class T>
-DirectPlan<Arch, T>::DirectPlan(const Conv2dGeometry& sizes)
-    : g(reshaped<Arch, T>(sizes)),
-      vertical{g.kernel_h, g.stride_h, g.dilation_h, g.pad_h, g.in_h, g.out_h},
-      horizontal{g.kernel_w, g.stride_w, g.dilation_w, g.pad_w, g.in_w, g.out_w},
-      pitch(horizontal.pitch()) {
+DirectPlan<Arch, T>::DirectPlan(const Conv2dGeometry& sizes) : StripLayout(reshaped<Arch, T>(sizes)) {
     choose_lanes();
     in_place = g.pointwise() && (channel_lanes || g.plane() % lanes == 0);
     cut();
@@ -105,8 +86,8 @@ template <class Arch, class T>
 void DirectPlan<Arch, T>::cut() {
     const Index room = DirectPolicy::strip_bytes / Index(sizeof(T));
     const auto tallest = [&](Index depth_channels) {
-        Index most = room / (depth_channels * channel_size(1)) + 1;
-        while (most > 1 && depth_channels * channel_size(most) > room) --most;
+        Index most = room / (depth_channels * spread(1)) + 1;
+        while (most > 1 && depth_channels * spread(most) > room) --most;
         return smaller(most, larger(1, g.out_h));
     };
     const Index in = g.group_in();
@@ -116,13 +97,13 @@ void DirectPlan<Arch, T>::cut() {
     const Index least = smaller(larger(1, g.out_h), ceil_div(DirectPolicy::least_pixels, larger(1, g.out_w)));
     if (rows < least) {
         rows = least;
-        most_channels = larger(1, smaller(most_channels, room / channel_size(rows)));
+        most_channels = larger(1, smaller(most_channels, room / spread(rows)));
     }
     strips = larger(1, ceil_div(g.out_h, rows));
     rows = ceil_div(g.out_h, strips);
     blocks = larger(1, ceil_div(in, most_channels));
     channels = ceil_div(in, blocks);
-    images = strips > 1 ? 1 : larger(1, smaller(g.batch, room / larger(1, channels * channel_size(rows))));
+    images = strips > 1 ? 1 : larger(1, smaller(g.batch, room / larger(1, channels * spread(rows))));
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail

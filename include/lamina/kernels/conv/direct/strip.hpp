@@ -1,24 +1,57 @@
 #pragma once
 // The input of a strip of output rows, copied with its margins of zeros and sorted by phase: [channel, vertical phase,
 // horizontal phase, row, column]. The tiles then read whole vectors at any tap, with no border and no stride.
-#include <lamina/kernels/conv/direct/plan.hpp>
+#include <lamina/kernels/conv/direct/phases.hpp>
 #include <lamina/kernels/conv/strided_copy.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
+/// How a channel of a strip of at most `rows` output rows is laid out.
+struct StripLayout {
+    Conv2dGeometry g;
+    PhaseAxis vertical, horizontal;
+    Index pitch;     ///< elements from row to row
+    Index rows = 1;  ///< of the result
+
+    explicit StripLayout(const Conv2dGeometry& sizes)
+        : g(sizes),
+          vertical{g.kernel_h, g.stride_h, g.dilation_h, g.pad_h, g.in_h, g.out_h},
+          horizontal{g.kernel_w, g.stride_w, g.dilation_w, g.pad_w, g.in_w, g.out_w},
+          pitch(horizontal.pitch()) {}
+
+    Index phase_size() const { return (rows + vertical.reach()) * pitch; }
+    /// Elements of one channel. Its last row ends with zeros that no other row shares.
+    Index channel_extent(Index strip_rows) const {
+        return vertical.phases() * horizontal.phases() * (strip_rows + vertical.reach()) * pitch + horizontal.width() -
+               pitch;
+    }
+
+    /// Where in a channel the first output reads for a tap.
+    Index offset(Index ky, Index kx) const {
+        const Index phase = vertical.phase(ky) * horizontal.phases() + horizontal.phase(kx);
+        return phase * phase_size() + vertical.shift(ky) * pitch + horizontal.shift(kx);
+    }
+};
+
+/// A distance between channels of at least `size`: a power of two would crowd them into a few sets of the caches.
+template <class T>
+constexpr Index spread_channels(Index size) {
+    return size * Index(sizeof(T)) % 1024 == 0 ? size + 64 / Index(sizeof(T)) : size;
+}
+
 /// Copies what the output rows [rows) see of one channel, `plane`, to `to`.
 template <class Arch, class T>
-void copy_strip(const DirectPlan<Arch, T>& plan, const T* plane, Piece rows, T* to) {
-    const PhaseAxis &vertical = plan.vertical, &horizontal = plan.horizontal;
+void copy_strip(const StripLayout& layout, const T* plane, Piece rows, T* to) {
+    const PhaseAxis &vertical = layout.vertical, &horizontal = layout.horizontal;
     const Index width = horizontal.width(), height = rows.size() + vertical.reach();
-    if (plan.g.pointwise()) return copy_every<Arch>(plane + rows.begin * width, 1, to, rows.size() * width);
+    if (layout.g.pointwise()) return copy_every<Arch>(plane + rows.begin * width, 1, to, rows.size() * width);
     for (Index p = 0; p < vertical.phases(); ++p)
         for (Index q = 0; q < horizontal.phases(); ++q) {
             const Piece inside = horizontal.inside(q);
             const Index first = inside.begin * horizontal.stride + horizontal.first(q);
-            T* row = to + (p * horizontal.phases() + q) * plan.phase_size();
+            T* row = to + (p * horizontal.phases() + q) * layout.phase_size();
             Index y = rows.begin * vertical.stride + vertical.first(p);
-            for (Index i = 0; i < height; ++i, row += plan.pitch, y += vertical.stride) {
+            for (Index i = 0; i < height; ++i, row += layout.pitch, y += vertical.stride) {
                 if (y < 0 || y >= vertical.in) {
                     fill_zero<Arch>(row, width);
                     continue;

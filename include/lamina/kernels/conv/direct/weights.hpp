@@ -2,7 +2,6 @@
 // The weights of a direct convolution as its tiles read them: prepared once, a tile's channels side by side for each
 // term of the sum, or taken from where they are.
 #include <lamina/kernels/conv/direct/tile.hpp>
-#include <lamina/kernels/conv/strided_copy.hpp>
 #include <lamina/kernels/gemm/block.hpp>
 #include <lamina/parallel/for.hpp>
 
