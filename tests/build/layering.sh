@@ -15,6 +15,7 @@ BEGIN {
     above["nn"] = above["ops"] " ops"
     split("optim train io interop vision diffusion text", upper)
     for (i in upper) above[upper[i]] = above["nn"] " nn"
+    above["vision"] = above["nn"] " nn io"
     above["losses"] = above["nn"] " nn vision"
     above["models"] = above["losses"] " losses optim train io interop diffusion text"
 }

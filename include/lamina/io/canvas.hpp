@@ -32,6 +32,13 @@ public:
           image_(full<std::uint8_t>(Shape{height, width, 3}, 255)) {
         pixels_ = image_.mutable_data();
     }
+    /// Draws on a copy of `image` [H, W, 3].
+    explicit Canvas(const Tensor<std::uint8_t, 3>& image)
+        : width_(image.dim(1)),
+          height_(image.dim(0)),
+          image_(image.clone()) {
+        pixels_ = image_.mutable_data();
+    }
     const Tensor<std::uint8_t, 3>& image() const { return image_; }
     Index width() const { return width_; }
     Index height() const { return height_; }
