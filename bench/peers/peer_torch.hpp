@@ -14,7 +14,12 @@ inline at::Tensor wrap(const Array<double>& a, at::IntArrayRef shape) {
     return at::from_blob(a.data(), shape, at::kDouble);
 }
 
-inline double element(const at::Tensor& y, Index i) { return y.flatten()[i].item<double>(); }
+/// Element i in row-major order, whatever the strides.
+inline double element(const at::Tensor& y, Index i) {
+    Index offset = 0;
+    for (Index d = y.dim(); d-- > 0; i /= y.size(d)) offset += i % y.size(d) * y.stride(d);
+    return y.scalar_type() == at::kDouble ? y.data_ptr<double>()[offset] : double(y.data_ptr<float>()[offset]);
+}
 
 /// y = f(), the previous result freed first, as at the end of a user's loop body.
 template <class F>
