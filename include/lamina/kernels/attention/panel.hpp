@@ -53,9 +53,10 @@ void rows_to_lanes(const T* from, Index stride, Index count, Index width, T* to,
         for (Index i = 0; i < width * lanes; i += V::width) simd::store(to + i, simd::load<Arch>(to + i) * V(factor));
 }
 
-/// The way back: lanes [width, lanes], each times its `factor`, to `count` rows.
+/// The way back: lanes [width, lanes], each times its `factor`, to `count` rows; adds to them when `accumulate`.
 template <class Arch, class T>
-void lanes_to_rows(const T* from, Index lanes, Index width, Index count, const T* factor, T* to, Index stride) {
+void lanes_to_rows(const T* from, Index lanes, Index width, Index count, const T* factor, T* to, Index stride,
+                   bool accumulate = false) {
     using V = simd::Vec<T, Arch>;
     constexpr int W = V::width;
     for (Index q = 0; q < count; q += W) {
@@ -66,7 +67,10 @@ void lanes_to_rows(const T* from, Index lanes, Index width, Index count, const T
             for (int r = 0; r < W; ++r)
                 block[r] = r < Index(n) ? simd::load<Arch>(from + (i + r) * lanes + q) * f : V(T(0));
             simd::transpose(block);
-            for (Index r = 0; r < rows; ++r) simd::store_count(to + (q + r) * stride + i, block[r], n);
+            for (Index r = 0; r < rows; ++r) {
+                T* const row = to + (q + r) * stride + i;
+                simd::store_count(row, accumulate ? simd::load_count<Arch>(row, n) + block[r] : block[r], n);
+            }
         });
     }
 }
