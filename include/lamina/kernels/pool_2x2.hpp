@@ -21,7 +21,7 @@ namespace detail {
 /// True where `value` replaces `best` as the first largest: larger, or the first NaN.
 template <class V>
 LAMINA_INLINE auto beats(V value, V best) {
-    return (value > best) | (isnan(value) & ~isnan(best));
+    return ~(value <= best) & (best == best);
 }
 
 /// 2 * count elements as even and odd lanes.
