@@ -43,4 +43,22 @@ void draw_gaussian(Tensor<T, 2>& heat, Index y, Index x, Index radius, double pe
         }
 }
 
+/// Raises `heat` [H, W] to exp(-(dx² + dy²) / (2 sigma²)) in the square of three sigmas around the cell nearest to the
+/// point (x, y); what lies outside the map is cut off: the marks of B. Xiao et al., Simple Baselines for Human Pose
+/// Estimation, 2018. Throws ValueError unless sigma is positive.
+template <Real T>
+void draw_gaussian_at(Tensor<T, 2>& heat, double y, double x, double sigma) {
+    require<ValueError>(sigma > 0, "draw_gaussian_at: sigma must be positive but is ", sigma);
+    const Index height = heat.shape()[0], width = heat.shape()[1], radius = Index(3 * sigma);
+    const Index v0 = Index(std::floor(y + 0.5)), u0 = Index(std::floor(x + 0.5));
+    T* const map = heat.mutable_data();
+    for (Index v = v0 - radius < 0 ? 0 : v0 - radius; v <= v0 + radius && v < height; ++v)
+        for (Index u = u0 - radius < 0 ? 0 : u0 - radius; u <= u0 + radius && u < width; ++u) {
+            const double dx = double(u - u0), dy = double(v - v0);
+            T& cell = map[v * heat.strides()[0] + u * heat.strides()[1]];
+            const T value = T(std::exp(-(dx * dx + dy * dy) / (2 * sigma * sigma)));
+            if (value > cell) cell = value;
+        }
+}
+
 }  // namespace lamina::inline LAMINA_ABI::vision
