@@ -47,8 +47,8 @@ FNR == 2 && !/^\/\/\/? / { offence("says nothing about what it is (a // comment 
         if (count > 2 && folder != "" && target[2] != folder && index(" " above[folder] " ", " " target[2] " ") == 0)
             offence(folder "/ may not include " included)
         if (count == 2 && folder != "" && included != "lamina/version.hpp") offence("no header includes " included)
-        if (folder == "losses" && target[2] == "vision" && target[3] !~ /^boxes/)
-            offence("of vision/, losses may use boxes only")
+        if (folder == "losses" && target[2] == "vision" && target[3] !~ /^(boxes|points)/)
+            offence("of vision/, losses may use boxes and points only")
     }
     if (included ~ /^(iostream|ranges|regex|functional|format)$/) offence("<" included "> costs too much to compile")
     if (folder != "simd" && included ~ /^(xsimd\/|arm_neon|arm_sve|[a-z]*intrin\.h)/)
