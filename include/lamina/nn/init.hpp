@@ -52,6 +52,17 @@ void xavier_normal(Tensor<T, R>& x, random::Rng& rng, double gain = 1) {
     normal_(x, rng, 0, gain * std::sqrt(2.0 / double(in + out)));
 }
 
+/// U(±sqrt(3 / fan_in)): variance 1 / fan_in (LeCun et al. 1998).
+template <Real T, int R>
+void lecun_uniform(Tensor<T, R>& x, random::Rng& rng) {
+    kaiming_uniform(x, rng, {.gain = 1});
+}
+/// N(0, 1 / fan_in).
+template <Real T, int R>
+void lecun_normal(Tensor<T, R>& x, random::Rng& rng) {
+    kaiming_normal(x, rng, {.gain = 1});
+}
+
 /// torch's default for a linear or convolution layer: weight and bias uniform in ±1/sqrt(fan_in).
 template <Real T, int R, class Bias>
 void fan_in_uniform(Parameter<T, R>& weight, Bias& bias, random::Rng& rng) {
