@@ -47,8 +47,9 @@ struct Overlap {
           gh(g.c[3] - g.c[1]) {
         const R iw = lower(p.c[2], g.c[2]) - upper(p.c[0], g.c[0]);
         const R ih = lower(p.c[3], g.c[3]) - upper(p.c[1], g.c[1]);
-        apart = (iw <= V(0)) | (ih <= V(0));
-        intersection = select(apart, V(0), iw * ih);
+        const R inner = iw * ih;
+        apart = (iw <= V(0)) | (ih <= V(0)) | (inner <= V(0));  // the product of tiny sides is 0
+        intersection = select(apart, V(0), inner);
         united = w * h + gw * gh - intersection;
     }
     LAMINA_INLINE R iou(V eps) const { return select(apart, V(0), intersection / (united + eps)); }

@@ -1,21 +1,13 @@
 #pragma once
 // Average precision and recall of detectors as the COCO benchmark defines them (T.-Y. Lin et al., ECCV 2014; the rules
 // are those of its evaluation code).
-#include <lamina/vision/boxes_columns.hpp>
+#include <lamina/vision/nms.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 namespace lamina::inline LAMINA_ABI::vision {
-
-/// Everything a detector found in one image.
-template <class T>
-struct Detections {
-    Tensor<T, 2> boxes;               ///< [N, 4] (x1, y1, x2, y2)
-    Tensor<T, 1> scores;              ///< [N]
-    Tensor<std::int64_t, 1> classes;  ///< [N] in [0, number of classes)
-};
 
 /// The objects of one image.
 template <class T>

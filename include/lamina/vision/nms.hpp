@@ -92,10 +92,10 @@ Tensor<std::int64_t, 1> batched_nms(const Tensor<T, 2>& boxes, const Tensor<T, 1
 /// Detections by falling score.
 template <class T>
 struct Detections {
-    Tensor<T, 2> boxes;               ///< [K, 4] (x1, y1, x2, y2)
-    Tensor<T, 1> scores;              ///< [K]
-    Tensor<std::int64_t, 1> classes;  ///< [K]
-    Tensor<std::int64_t, 1> from;     ///< [K] rows of the input
+    Tensor<T, 2> boxes;                 ///< [K, 4] (x1, y1, x2, y2)
+    Tensor<T, 1> scores;                ///< [K]
+    Tensor<std::int64_t, 1> classes;    ///< [K]
+    Tensor<std::int64_t, 1> from = {};  ///< [K] rows of the input
 };
 
 /// The step after a one-stage detector: of all pairs of a box [N, 4] and a class with scores [N, C] above
