@@ -49,11 +49,16 @@ public:
         }
         fill_offsets();
         const Index threads = parallel::num_threads();
-        // Many strips are handed out; of few, each is shared by all threads.
-        if (tasks % threads == 0 || tasks >= 4 * threads)
-            parallel::for_each(tasks, [&](Index task) { run_strip(task, false); });
-        else
-            for (Index task = 0; task < tasks; ++task) run_strip(task, true);
+        // Many strips are handed out, some neighbours at a time; of few, each is shared by all threads.
+        if (tasks % threads == 0 || tasks >= 4 * threads) {
+            const Index parts = smaller(tasks, threads == 1 ? 1 : 4 * threads);
+            parallel::for_each(parts, [&](Index part) {
+                const Piece own = piece(tasks, parts, part);
+                for (Index task = own.begin; task < own.end; ++task) run_strip(task, own.end, false);
+            });
+        } else {
+            for (Index task = 0; task < tasks; ++task) run_strip(task, tasks, true);
+        }
     }
 
 private:
@@ -66,13 +71,22 @@ private:
         const T* data;
     };
 
+    /// Tables for blocks of the most channels and, behind it, of one channel less.
     void fill_offsets() {
         const Conv2dGeometry& g = plan_.g;
-        const Index taps = g.taps(), channel_size = plan_.channel_size();
-        Index* offsets = parallel::scratch<Index>(plan_.channels * taps, DirectPolicy::offset_slot);
-        for (Index t = 0; t < taps; ++t) offsets[t] = plan_.offset(t / g.kernel_w, t % g.kernel_w);
-        for (Index i = taps; i < plan_.channels * taps; ++i) offsets[i] = offsets[i - taps] + channel_size;
+        const Index most = plan_.channels;
+        Index* offsets = parallel::scratch<Index>(2 * most * g.taps(), DirectPolicy::offset_slot);
         offsets_ = offsets;
+        for (Index count = most; count >= most - (g.group_in() % plan_.blocks != 0); --count) {
+            for (Index ky = 0; ky < g.kernel_h; ++ky)
+                for (Index kx = 0; kx < g.kernel_w; ++kx) {
+                    Index at = plan_.offset(ky, kx);
+                    const Index step = plan_.term(count, 1, ky, kx) - plan_.term(count, 0, ky, kx);
+                    Index* term = offsets + plan_.term(count, 0, ky, kx);
+                    for (Index c = 0; c < count; ++c, term += step, at += plan_.channel_size()) *term = at;
+                }
+            offsets += most * g.taps();
+        }
     }
 
     /// Calls f(0) … f(count - 1), on all threads if asked for.
@@ -82,19 +96,48 @@ private:
         for (Index i = 0; i < count; ++i) f(i);
     }
 
-    void run_strip(Index task, bool shared) const {
+    Strip strip_of(Index task) const {
         const Conv2dGeometry& g = plan_.g;
-        const Index strips = task / plan_.strips;
-        const Index first = strips / g.groups * plan_.images;
-        Strip strip{{first, smaller(first + plan_.images, g.batch)},
-                    piece(g.out_h, plan_.strips, task % plan_.strips),
-                    strips % g.groups,
-                    nullptr};
+        const Index strips = task / plan_.strips, first = strips / g.groups * plan_.images;
+        return {{first, smaller(first + plan_.images, g.batch)},
+                piece(g.out_h, plan_.strips, task % plan_.strips),
+                strips % g.groups,
+                nullptr};
+    }
+
+    /// Computes one strip; asks for the input of the next, up to task `end`, meanwhile.
+    void run_strip(Index task, Index end, bool shared) const {
+        Strip strip = strip_of(task);
         for (Index block = 0; block < plan_.blocks; ++block) {
-            const Piece channels = piece(g.group_in(), plan_.blocks, block);
-            strip.data = take_strip(strip, channels, shared);
-            each(plan_.channel_tiles(), shared, [&](Index tile) { run_tile(strip, channels, block, tile); });
+            strip.data = take_strip(strip, plan_.block(block), shared);
+            FetchAhead<T> ahead{};
+            if (!shared && block + 1 < plan_.blocks) ahead = fetch_ahead(strip, block + 1);
+            else if (!shared && task + 1 < end) ahead = fetch_ahead(strip_of(task + 1), 0);
+            each(plan_.channel_tiles(), shared, [&](Index tile) {
+                FetchAhead<T> none{};
+                run_tile(strip, block, tile, shared ? none : ahead);
+            });
         }
+    }
+
+    /// The input of the first image of a strip, a few lines of it for each tile.
+    FetchAhead<T> fetch_ahead(const Strip& strip, Index block) const {
+        const Conv2dGeometry& g = plan_.g;
+        const PhaseAxis& v = plan_.vertical;
+        const Index first = larger(0, strip.rows.begin * v.stride - v.pad);
+        const Index last = smaller(g.in_h, (strip.rows.end - 1) * v.stride - v.pad + (v.kernel - 1) * v.dilation + 1);
+        const Piece channels = plan_.block(block);
+        FetchAhead<T> ahead{};
+        ahead.from =
+            x_ + ((strip.images.begin * g.in_channels) + strip.group * g.group_in() + channels.begin) * g.in_plane() +
+            first * g.in_w;
+        ahead.plane = g.in_plane();
+        ahead.planes = channels.size();
+        ahead.lines = ceil_div(larger(0, last - first) * g.in_w * Index(sizeof(T)), 64);
+        const Index tiles = plan_.channel_tiles() * larger(1, strip.rows.size() * g.out_w / Plan::panel);
+        ahead.share = ceil_div(ahead.planes * ahead.lines, tiles);
+        if (ahead.lines == 0) ahead.share = 0;
+        return ahead;
     }
 
     const T* take_strip(const Strip& strip, Piece channels, bool shared) const {
@@ -112,27 +155,29 @@ private:
         return copy;
     }
 
-    void run_tile(const Strip& strip, Piece channels, Index block, Index tile) const {
+    void run_tile(const Strip& strip, Index block, Index tile, FetchAhead<T>& ahead) const {
         const Conv2dGeometry& g = plan_.g;
+        const Index count = plan_.block(block).size();
         const Piece outputs = plan_.channel_tile(tile);
         DirectTask<T> task{};
         task.pitch = plan_.pitch;
-        task.offsets = offsets_;
-        take_weights(plan_, w_, strip.group, tile, {channels.begin * g.taps(), channels.end * g.taps()}, task);
+        task.offsets = offsets_ + (count < plan_.channels ? plan_.channels * g.taps() : 0);
+        take_weights(plan_, w_, strip.group, tile, plan_.block(block), task);
         for (Index image = strip.images.begin; image < strip.images.end; ++image) {
             const Index channel = strip.group * g.group_out() + outputs.begin;
             const DirectTarget<T> target{y_ + (image * g.out_channels + channel) * g.plane(), g.plane(), channel,
                                          accumulate_ || block > 0, block + 1 == plan_.blocks};
             const T* data = strip.data + (image - strip.images.begin) * plan_.image_size();
             const auto& epilogue = epilogue_of_image(epilogue_, image);
-            if (plan_.channel_lanes) sweep_channel_lanes(data, strip.rows, outputs.size(), task, target, epilogue);
-            else sweep_pixel_lanes(data, strip.rows, outputs.size(), task, target, epilogue);
+            if (plan_.channel_lanes)
+                sweep_channel_lanes(data, strip.rows, outputs.size(), count, task, target, epilogue, ahead);
+            else sweep_pixel_lanes(data, strip.rows, outputs.size(), task, target, epilogue, ahead);
         }
     }
 
     template <class Finish>
     void sweep_pixel_lanes(const T* data, Piece rows, Index channels, DirectTask<T>& task,
-                           const DirectTarget<T>& target, const Finish& finish) const {
+                           const DirectTarget<T>& target, const Finish& finish, FetchAhead<T>& ahead) const {
         const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
         const bool exact = !plan_.flat || pitch == out_w;
         const Index runs = plan_.flat ? 1 : rows.size();
@@ -148,6 +193,8 @@ private:
                 task.out_row = direct ? target.plane : Plan::panel;
                 task.columns = direct ? pixels - (pixels > Plan::lanes ? Plan::lanes : 0) : Plan::lanes;
                 task.accumulate = direct && target.add;
+                ahead.fetch_share();
+                if (direct) fetch_rows(target, channels, position, pixels);
                 pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
                 if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
                 else store_pieces(target, buffer, channels, rows.begin + at / pitch, column, pixels, finish);
@@ -168,26 +215,40 @@ private:
     }
 
     template <class Finish>
-    void sweep_channel_lanes(const T* data, Piece rows, Index channels, DirectTask<T>& task,
-                             const DirectTarget<T>& target, const Finish& finish) const {
+    void sweep_channel_lanes(const T* data, Piece rows, Index channels, Index inputs, DirectTask<T>& task,
+                             const DirectTarget<T>& target, const Finish& finish, FetchAhead<T>& ahead) const {
         constexpr Index most = tile_rows<Arch>;
-        const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
-        const Index width = packed_width(plan_, channels);
+        const Index out_w = plan_.g.out_w, kernel_h = plan_.g.kernel_h;
+        const Index width = packed_width(plan_, channels), row_terms = inputs * plan_.g.kernel_w;
+        const DirectTask<T> whole = task;
         task.out = parallel::scratch<T>(width * (most + Plan::lanes), DirectPolicy::buffer_slot);
-        // Narrow rows are taken in pairs.
-        const Index length = plan_.flat ? rows.size() * out_w : out_w;
-        const Index together = !plan_.flat && 2 * out_w <= most ? 2 : 1;
+        const Index height = plan_.flat ? 1 : rows.size(), length = plan_.flat ? rows.size() * out_w : out_w;
         const Index pieces = ceil_div(length, most);
-        for (Index row = 0; row < (plan_.flat ? 1 : rows.size()); row += together) {
-            const Index height = smaller(together, plan_.flat ? 1 : rows.size() - row);
+        for (Index row = 0, together; row < height; row += together) {
+            // Rows of taps in the margin are left out; narrow rows that see the same taps are taken in pairs.
+            const auto seen = [&](Index i) {
+                return plan_.flat ? Piece{0, kernel_h} : plan_.vertical.seen(rows.begin + i);
+            };
+            const Piece taps = seen(row);
+            together = 1;
+            if (row + 1 < height && 2 * out_w <= most) {
+                const Piece next = seen(row + 1);
+                together = next.begin == taps.begin && next.end == taps.end ? 2 : 1;
+            }
+            task.depth = taps.size() * row_terms;
+            task.offsets = whole.offsets + taps.begin * row_terms;
+            task.weights = whole.weights + taps.begin * row_terms * width;
             for (Index i = 0; i < pieces; ++i) {
                 const Piece part = piece(length, pieces, i);
-                task.strip = data + row * pitch + part.begin;
-                channel_lanes_tile_for<Arch, T>(height, part.size(), channels)(task);
-                store_transposed<Arch>(target, task.out, width, channels, (rows.begin + row) * out_w + part.begin,
-                                       height * part.size(), finish);
+                const Index position = (rows.begin + row) * out_w + part.begin, pixels = together * part.size();
+                task.strip = data + row * plan_.pitch + part.begin;
+                ahead.fetch_share();
+                fetch_rows(target, channels, position, pixels);
+                channel_lanes_tile_for<Arch, T>(together, part.size(), channels)(task);
+                store_transposed<Arch>(target, task.out, width, channels, position, pixels, finish);
             }
         }
+        task = whole;
     }
 
     Plan plan_;

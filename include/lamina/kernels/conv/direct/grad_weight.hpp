@@ -82,7 +82,7 @@ private:
     /// How often a turned strip is swept: once a tap, or once if taps are lanes.
     Index shifts() const { return unfolds_ ? 1 : layout_.g.taps(); }
     /// From channel to channel of a strip.
-    Index channel_size() const { return spread_channels<T>(layout_.channel_extent(layout_.rows)); }
+    Index channel_size() const { return spread_channels<Arch, T>(layout_.channel_extent(layout_.rows)); }
     /// Pixels of a turned strip of one image.
     Index positions() const { return unfolds_ ? layout_.rows * layout_.pitch : layout_.channel_extent(layout_.rows); }
     /// Elements of a turned strip of one image.
@@ -179,7 +179,7 @@ private:
         task.weight_row = g.plane();
         task.weight_step = 1;
         if (images.size() == 1 && !crowds_cache<T>(g.plane())) return task;
-        const Index stride = spread_channels<T>(all);
+        const Index stride = spread_channels<Arch, T>(all);
         T* copy = parallel::scratch<T>(count * stride, DirectPolicy::weight_slot);
         for (Index image = 0; image < images.size(); ++image)
             for (Index i = 0; i < count; ++i)

@@ -10,7 +10,7 @@ namespace lamina::inline LAMINA_ABI::kernels::detail {
 struct DirectPolicy {
     static constexpr Index strip_bytes = 384 << 10;   ///< of copied input: with the weights of one tile in L2
     static constexpr Index least_pixels = 192;        ///< of a strip, so that weights from memory are used often enough
-    static constexpr Index deepest = 4096;            ///< terms of a sum in one pass: a tile's weights stay in L2
+    static constexpr Index deepest = 2304;            ///< terms of a sum in one pass: a tile's weights stay in L2
     static constexpr Index visits_worth_packing = 3;  ///< of strips by each tile
     static constexpr double parallel_work = 1 << 20;  ///< multiplications and additions that pay for a second thread
     // Of parallel::scratch.
@@ -37,6 +37,14 @@ struct DirectPlan : StripLayout {
     /// Elements of a strip and of what vectors may read behind it.
     Index strip_size() const { return images * image_size() + horizontal.width() + panel; }
 
+    /// Input channels of one block.
+    Piece block(Index i) const { return piece(g.group_in(), blocks, i); }
+    /// The place in a block of `count` channels of one term of the sum. Where weights are repacked anyway, a row of
+    /// taps is walked over all channels before the next, so that rows of taps in the margin can be left out.
+    Index term(Index count, Index channel, Index ky, Index kx) const {
+        return channel_lanes ? (ky * count + channel) * g.kernel_w + kx : channel * g.taps() + ky * g.kernel_w + kx;
+    }
+
     /// Output channels of one visit to a strip: a tile's rows, or a panel of lanes.
     Index channel_tiles() const { return ceil_div(g.group_out(), channel_lanes ? panel : Index(tile_rows<Arch>)); }
     Piece channel_tile(Index i) const {
@@ -45,7 +53,7 @@ struct DirectPlan : StripLayout {
     }
 
 private:
-    Index spread(Index strip_rows) const { return spread_channels<T>(channel_extent(strip_rows)); }
+    Index spread(Index strip_rows) const { return spread_channels<Arch, T>(channel_extent(strip_rows)); }
     Index vectors(bool flat_runs) const {
         return flat_runs ? ceil_div((g.out_h - 1) * pitch + g.out_w, lanes) : g.out_h * ceil_div(g.out_w, lanes);
     }
@@ -91,17 +99,18 @@ void DirectPlan<Arch, T>::cut() {
         return smaller(most, larger(1, g.out_h));
     };
     const Index in = g.group_in();
-    Index most_channels = larger(1, smaller(in, DirectPolicy::deepest / g.taps()));
-    rows = tallest(most_channels);
-    // Fewer channels at a time rather than a strip so low that every weight is used only a few times.
+    Index most = larger(1, smaller(in, DirectPolicy::deepest / g.taps()));
+    rows = tallest(most);
+    // Fewer channels at a time rather than a strip so low that every weight is used only a few times. Where weights are
+    // repacked by blocks, these must not depend on the size of the image.
     const Index least = smaller(larger(1, g.out_h), ceil_div(DirectPolicy::least_pixels, larger(1, g.out_w)));
-    if (rows < least) {
+    if (rows < least && !channel_lanes) {
         rows = least;
-        most_channels = larger(1, smaller(most_channels, room / spread(rows)));
+        most = larger(1, smaller(most, room / spread(rows)));
     }
     strips = larger(1, ceil_div(g.out_h, rows));
     rows = ceil_div(g.out_h, strips);
-    blocks = larger(1, ceil_div(in, most_channels));
+    blocks = larger(1, ceil_div(in, most));
     channels = ceil_div(in, blocks);
     images = strips > 1 ? 1 : larger(1, smaller(g.batch, room / larger(1, channels * spread(rows))));
 }

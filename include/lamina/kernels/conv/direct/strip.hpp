@@ -33,18 +33,23 @@ struct StripLayout {
     }
 };
 
-/// A distance between channels of at least `size`: a power of two would crowd them into a few sets of the caches.
-template <class T>
+/// A distance between channels of at least `size` and a vector that a copy may write too much; powers of two would
+/// crowd them into a few sets of the caches.
+template <class Arch, class T>
 constexpr Index spread_channels(Index size) {
-    return size * Index(sizeof(T)) % 1024 == 0 ? size + 64 / Index(sizeof(T)) : size;
+    constexpr Index line = 64 / Index(sizeof(T));
+    const Index distance = round_up(size + simd::Vec<T, Arch>::width - 1, line);
+    return distance * Index(sizeof(T)) % 1024 == 0 ? distance + line : distance;
 }
 
 /// Copies what the output rows [rows) see of one channel, `plane`, to `to`.
 template <class Arch, class T>
 void copy_strip(const StripLayout& layout, const T* plane, Piece rows, T* to) {
     const PhaseAxis &vertical = layout.vertical, &horizontal = layout.horizontal;
+    constexpr Index lanes = simd::Vec<T, Arch>::width;
     const Index width = horizontal.width(), height = rows.size() + vertical.reach();
-    if (layout.g.pointwise()) return copy_every<Arch>(plane + rows.begin * width, 1, to, rows.size() * width);
+    if (layout.g.pointwise())
+        return copy_row<Arch>(plane + rows.begin * width, 1, to, rows.size() * width, rows.size() * width);
     for (Index p = 0; p < vertical.phases(); ++p)
         for (Index q = 0; q < horizontal.phases(); ++q) {
             const Piece inside = horizontal.inside(q);
@@ -52,14 +57,13 @@ void copy_strip(const StripLayout& layout, const T* plane, Piece rows, T* to) {
             T* row = to + (p * horizontal.phases() + q) * layout.phase_size();
             Index y = rows.begin * vertical.stride + vertical.first(p);
             for (Index i = 0; i < height; ++i, row += layout.pitch, y += vertical.stride) {
-                if (y < 0 || y >= vertical.in) {
-                    fill_zero<Arch>(row, width);
-                    continue;
-                }
-                fill_zero<Arch>(row, inside.begin);
-                copy_every<Arch>(plane + y * horizontal.in + first, horizontal.stride, row + inside.begin,
-                                 inside.size());
-                fill_zero<Arch>(row + inside.end, width - inside.end);
+                const bool outside = y < 0 || y >= vertical.in;
+                // Whole vectors: what is too much is overwritten by the rest of the row, or by the next.
+                for (Index i = 0; i < (outside ? width : inside.begin); i += lanes)
+                    simd::store(row + i, simd::Vec<T, Arch>(T(0)));
+                if (!outside)
+                    copy_row<Arch>(plane + y * horizontal.in + first, horizontal.stride, row + inside.begin,
+                                   inside.size(), width - inside.begin);
             }
         }
 }
