@@ -209,6 +209,8 @@ TEST_CASE_TEMPLATE("suppression of evil boxes and scores ends, with every index 
     CHECK(vision::nms(boxes, scores, 1.0).dim(0) >= n - 1);
     const auto soft = vision::soft_nms(boxes, scores);
     distinct(soft.indices);
+    CHECK_THROWS_AS((void)vision::fuse_boxes(boxes, scores, classes, 2), ValueError);
+    for (Index i = 0; i < n; ++i) scores.mutable_data()[i] = i % 2 ? infinity<T> : std::numeric_limits<T>::denorm_min();
     CHECK(vision::fuse_boxes(boxes, scores, classes, 2).boxes.dim(0) <= n);
 }
 
