@@ -36,7 +36,7 @@ template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
 void winograd_forward(const Conv2dGeometry& g, const T* x, const WinogradWeights<T, Arch>& w, T* y,
                       const Epilogue& epilogue = {});
 
-/// The same with plain weights, transformed a few channels at a time.
+/// The same with plain weights, transformed on the way: for weights that change with every call.
 template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
 void winograd_forward(const Conv2dGeometry& g, int tile, const T* x, const T* w, T* y, const Epilogue& epilogue = {});
 
@@ -50,7 +50,8 @@ struct WinogradPolicy {
     static constexpr Index cached_bytes = 512 << 10;  ///< of transformed tiles, for panels to be multiplied one by one
     static constexpr Index cached_tiles = 24;         ///< least tiles for which that pays
     static constexpr Index streamed_tiles = 64;       ///< in a block else, whose panels all share one frequency
-    static constexpr Index weight_bytes = 256 << 10;  ///< of weights transformed at a time
+    static constexpr Index weight_bytes = 256 << 10;  ///< of plain weights transformed at a time,
+    static constexpr Index whole_bytes = 1 << 20;     ///< unless all of them take no more than this
     static constexpr int tile_slot = 12, product_slot = 13, pixel_slot = 14, weight_slot = 15;  ///< parallel::scratch
 };
 
@@ -116,11 +117,19 @@ private:
             for (Index f = 0; f < frequencies; ++f)
                 for (Index p = panels.begin; p < panels.end; ++p) {
                     const bool last = p + 1 == panels.end;
-                    winograd_multiply<Arch>(
-                        WinogradProduct<T>{v + f * v_stride, tiles * lanes, weights(p, f), g_.in_channels,
-                                           m + ((p - panels.begin) * frequencies + f) * stride, false,
-                                           weights(last ? panels.begin : p + 1, last ? f + 1 : f), 0},
-                        tiles);
+                    // Weights come from afar; tiles, too, where they do not stay in the cache from panel to panel.
+                    const Ahead<T> next_weights{weights(last ? panels.begin : p + 1, last ? f + 1 : f), w_.stride};
+                    const Piece share = piece(v_stride, panels.size(), p - panels.begin);
+                    const Ahead<T> next_tiles{v + (f + 1 < frequencies ? f + 1 : f) * v_stride + share.begin,
+                                              one_by_one_ ? 0 : share.size()};
+                    winograd_multiply<Arch>(WinogradProduct<T>{v + f * v_stride,
+                                                               tiles * lanes,
+                                                               weights(p, f),
+                                                               g_.in_channels,
+                                                               m + ((p - panels.begin) * frequencies + f) * stride,
+                                                               false,
+                                                               {next_weights, next_tiles}},
+                                            tiles);
                 }
         } else multiply_plain(tiles, v, v_stride, panels, m, stride);
         for (Index p = panels.begin; p < panels.end; ++p)
@@ -143,11 +152,18 @@ private:
                 for (Index half = 0; half < 2; ++half)
                     transform_weights<Arch, T, M>(w_.taps, p * panel + half * lanes, channels, u + half * lanes,
                                                   stride);
+                const T* const tile = v + part.begin * tiles * lanes;
                 for (Index f = 0; f < frequencies; ++f)
-                    winograd_multiply<Arch>(
-                        WinogradProduct<T>{v + f * v_stride + part.begin * tiles * lanes, tiles * lanes, u + f * stride,
-                                           channels.size(), m + f * m_stride, chunk > 0, u + (f + 1) * stride, 0},
-                        tiles);
+                    winograd_multiply<Arch>(WinogradProduct<T>{tile + f * v_stride,
+                                                               tiles * lanes,
+                                                               u + f * stride,
+                                                               channels.size(),
+                                                               m + f * m_stride,
+                                                               chunk > 0,
+                                                               {{tile + (f + 1 < frequencies ? f + 1 : 0) * v_stride,
+                                                                 part.size() * tiles * lanes},
+                                                                {u, 0}}},
+                                            tiles);
             }
     }
 
@@ -169,6 +185,20 @@ void winograd_run(const Conv2dGeometry& g, Index tile, const T* x, const Winogra
     else WinogradRun<Arch, T, 4>(g, x, w, y, writer)();
 }
 
+/// The same with weights of this call alone.
+template <class Arch, class T>
+void winograd_run_plain(const Conv2dGeometry& g, Index tile, const T* x, const WinogradTaps<T>& taps, T* y,
+                        const StripWriter<T>& writer) {
+    const Index bytes = (tile + 2) * (tile + 2) * g.in_channels * g.out_channels * Index(sizeof(T));
+    if (bytes > WinogradPolicy::whole_bytes)
+        return winograd_run<Arch>(g, tile, x, WinogradSource<T>{nullptr, 0, 0, taps}, y, writer);
+    WinogradWeights<T, Arch> whole(tile, g.in_channels, g.out_channels);
+    if (tile == 2) prepare_weights<Arch, T, 2, false>(taps, whole);
+    else prepare_weights<Arch, T, 4, false>(taps, whole);
+    winograd_run<Arch>(g, tile, x, WinogradSource<T>{whole.data(), whole.panel_stride(), whole.stride(), {}}, y,
+                       writer);
+}
+
 }  // namespace detail
 
 template <class Arch, class T, class Epilogue>
@@ -180,8 +210,8 @@ void winograd_forward(const Conv2dGeometry& g, const T* x, const WinogradWeights
 
 template <class Arch, class T, class Epilogue>
 void winograd_forward(const Conv2dGeometry& g, int tile, const T* x, const T* w, T* y, const Epilogue& epilogue) {
-    const detail::WinogradSource<T> source{nullptr, 0, 0, detail::winograd_taps(g, w)};
-    detail::winograd_run<Arch>(g, tile, x, source, y, {&epilogue, &detail::write_strip<Arch, T, Epilogue>});
+    detail::winograd_run_plain<Arch>(g, tile, x, detail::winograd_taps(g, w), y,
+                                     {&epilogue, &detail::write_strip<Arch, T, Epilogue>});
 }
 
 template <class Arch, class T>
@@ -189,12 +219,11 @@ void winograd_grad_input(const Conv2dGeometry& g, int tile, const T* dy, const T
     Conv2dGeometry back = g;
     back.in_channels = g.out_channels, back.in_h = g.out_h, back.in_w = g.out_w, back.pad_h = 2 - g.pad_h;
     back.out_channels = g.in_channels, back.out_h = g.in_h, back.out_w = g.in_w, back.pad_w = 2 - g.pad_w;
-    const detail::WinogradSource<T> source{nullptr, 0, 0, detail::rotated_winograd_taps(g, w)};
     const AddImages<T> add{dx, g.in_channels, g.in_plane()};
     const NoEpilogue none;
     detail::StripWriter<T> writer{&none, &detail::write_strip<Arch, T, NoEpilogue>};
     if (accumulate) writer = {&add, &detail::write_strip<Arch, T, AddImages<T>>};
-    detail::winograd_run<Arch>(back, tile, dy, source, dx, writer);
+    detail::winograd_run_plain<Arch>(back, tile, dy, detail::rotated_winograd_taps(g, w), dx, writer);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

@@ -26,17 +26,31 @@ void gather_pixels(const Planes<T>& p, Index y, Index x, Index count, T* to) {
     const Index begin = outside ? count : smaller(count, larger(0, -x));
     const Index end = outside ? count : larger(begin, smaller(count, p.width - x));
     for (Index i = 0; i < begin; ++i) simd::store(to + i * lanes, V(T(0)));
-    const T* from = p.data + y * p.width + x;
-    simd::row<Arch, T>(end - begin, [&](Index i, auto some) LAMINA_INLINE_LAMBDA {
+    for (Index i = end; i < count; ++i) simd::store(to + i * lanes, V(T(0)));
+    const T* from = p.data + y * p.width + x + begin;
+    to += begin * lanes;
+    const Index below = y + 1 < p.height ? p.width : 0;
+    const auto turn = [&](Index i, auto some) LAMINA_INLINE_LAMBDA {
         V square[lanes];
         simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
-            square[c] = c < p.count ? simd::load_count<Arch>(from + c * p.step + begin + i, some) : V(T(0));
+            if (c < p.count) {
+                square[c] = simd::load_count<Arch>(from + c * p.step + i, some);
+                simd::prefetch(from + c * p.step + below + i);
+            } else square[c] = V(T(0));
         });
         simd::transpose(square);
-        simd::unroll<int(lanes)>([&](auto c)
-                                     LAMINA_INLINE_LAMBDA { simd::store(to + (begin + i + c) * lanes, square[c]); });
-    });
-    for (Index i = end; i < count; ++i) simd::store(to + i * lanes, V(T(0)));
+        simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
+            if (c < some) simd::store(to + (i + c) * lanes, square[c]);
+        });
+    };
+    // In long rows vectors begin at cache lines: planes are often a power of two apart and share a cache set, where a
+    // line is gone before the next vector comes for its other half.
+    const Index inside = end - begin, off = Index(reinterpret_cast<std::uintptr_t>(from) / sizeof(T)) % lanes;
+    const Index first = inside > 4 * lanes && off > 0 ? lanes - off : 0;
+    if constexpr (lanes > 1) {
+        if (first > 0) turn(0, first);
+    }
+    simd::row<Arch, T>(inside - first, [&](Index i, auto some) LAMINA_INLINE_LAMBDA { turn(first + i, some); });
 }
 
 /// Transforms the tiles of one row. Tile t of frequency f goes to `to + f * stride + t * lanes`.

@@ -9,17 +9,23 @@
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
+/// What is fetched to the second-level cache while a product runs: `count` elements in a row.
+template <class T>
+struct Ahead {
+    const T* data;
+    Index count;
+};
+
 /// Some tiles times one panel.
 template <class T>
 struct WinogradProduct {
-    const T* v;       ///< [channels / lanes][tiles][lanes]
-    Index v_step;     ///< from one vector of channels to the next
-    const T* u;       ///< [channels][panel]
-    Index channels;   ///< that are summed over
-    T* m;             ///< [tiles][panel]
-    bool accumulate;  ///< are they added to m?
-    const T* next;    ///< weights that follow, fetched to the second-level cache meanwhile,
-    Index next_step;  ///< so many elements with every channel
+    const T* v;        ///< [channels / lanes][tiles][lanes]
+    Index v_step;      ///< from one vector of channels to the next
+    const T* u;        ///< [channels][panel]
+    Index channels;    ///< that are summed over
+    T* m;              ///< [tiles][panel]
+    bool accumulate;   ///< are they added to m?
+    Ahead<T> next[2];  ///< what the products to come read; within a register tile `count` is for each channel
 };
 
 template <class Arch, class T, int Rows>
@@ -29,17 +35,18 @@ void winograd_rows(const WinogradProduct<T>& g) {
     V sum[Rows][2];
     LAMINA_UNROLL
     for (int i = 0; i < Rows; ++i) sum[i][0] = sum[i][1] = V(T(0));
-    const T *v = g.v, *u = g.u, *next = g.next;
-    const Index skip = g.v_step - lanes, next_step = g.next_step;
+    const T *v = g.v, *u = g.u, *next_0 = g.next[0].data, *next_1 = g.next[1].data;
+    const Index skip = g.v_step - lanes, step_0 = g.next[0].count, step_1 = g.next[1].count;
     Index lane = lanes;
     _Pragma("GCC unroll 1") for (Index k = g.channels; k > 0; --k) {
         const V first = simd::load<Arch>(u), second = simd::load<Arch>(u + lanes);
         simd::prefetch(u + 8 * panel);
         if constexpr (panel > line) simd::prefetch(u + 8 * panel + line);
-        simd::prefetch_l2(next);
-        if constexpr (panel > line) simd::prefetch_l2(next + line);
+        simd::prefetch_l2(next_0);
+        simd::prefetch_l2(next_1);
+        next_0 += step_0;
+        next_1 += step_1;
         u += panel;
-        next += next_step;
         LAMINA_UNROLL
         for (int i = 0; i < Rows; ++i) {
             const V x = simd::broadcast<Arch>(v + i * lanes);
@@ -80,12 +87,18 @@ void winograd_multiply(WinogradProduct<T> g, Index tiles) {
     constexpr Index lanes = simd::Vec<T, Arch>::width, panel = 2 * lanes;
     const Index groups = ceil_div(tiles, tile_rows<Arch>);
     const WinogradProduct<T> all = g;
-    g.next_step = ceil_div(panel, groups);
+    // A line a step is enough unless there is but one group of tiles: then both streams share what is to be fetched.
+    if (groups == 1 && all.next[1].count == 0) {
+        g.next[0].count = all.next[0].count / 2;
+        g.next[1] = {all.next[0].data + g.next[0].count, all.next[0].count - g.next[0].count};
+    }
+    const Ahead<T> next[2] = {g.next[0], g.next[1]};
+    for (Ahead<T>& ahead : g.next) ahead.count = ceil_div(ahead.count, groups * g.channels);
     for (Index i = 0; i < groups; ++i) {
         const Piece rows = piece(tiles, groups, i);
         g.v = all.v + rows.begin * lanes;
         g.m = all.m + rows.begin * panel;
-        g.next = all.next + i * g.channels * g.next_step;
+        for (int k = 0; k < 2; ++k) g.next[k].data = next[k].data + i * g.channels * g.next[k].count;
         winograd_rows_for<Arch>(rows.size(), g, std::make_integer_sequence<int, tile_rows<Arch>>{});
     }
 }

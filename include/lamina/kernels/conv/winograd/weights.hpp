@@ -63,36 +63,47 @@ WinogradTaps<T> rotated_winograd_taps(const Conv2dGeometry& g, const T* w) {
     return {w, g.in_channels, g.out_channels, 9, 9 * g.in_channels, true};
 }
 
+/// Loads the taps of up to a vector of input channels [channels) for the vector of output channels that begins at `co`:
+/// to [channel][tap][lanes]. Lanes past the last output channel are zeros.
+template <class Arch, class T>
+void load_taps(const WinogradTaps<T>& taps, Index co, Piece channels, T* to) {
+    using V = simd::Vec<T, Arch>;
+    constexpr Index lanes = V::width;
+    const Index count = smaller(lanes, larger(0, taps.out - co));
+    // Forwards, an output channel's taps follow each other from one input channel to the next, backwards they do not.
+    const Index runs = taps.backwards ? channels.size() : 1, length = taps.backwards ? 9 : 9 * channels.size();
+    for (Index r = 0; r < runs; ++r, to += 9 * lanes) {
+        const T* from = taps.at(co, channels.begin + r);
+        simd::row<Arch, T>(length, [&](Index i, auto some) LAMINA_INLINE_LAMBDA {
+            V square[lanes];
+            simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
+                square[c] = c < count ? simd::load_count<Arch>(from + c * taps.out_step + i, some) : V(T(0));
+            });
+            simd::transpose(square);
+            simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
+                if (c < some) simd::store(to + (taps.backwards ? 8 - i - c : i + c) * lanes, square[c]);
+            });
+        });
+    }
+}
+
 /// Transforms the input channels [channels) of the vector of output channels that begins at `co`, in T; frequency f of
 /// the first goes to `to + f * stride`, the next channel two vectors further on.
 template <class Arch, class T, int M>
 void transform_weights(const WinogradTaps<T>& taps, Index co, Piece channels, T* to, Index stride) {
     using Tile = WinogradTile<M>;
     using V = simd::Vec<T, Arch>;
-    constexpr Index lanes = V::width, panel = 2 * lanes, chunks = (9 + lanes - 1) / lanes;
-    const Index count = smaller(lanes, larger(0, taps.out - co));
-    for (Index ci = channels.begin; ci < channels.end; ++ci, to += panel) {
-        const T* from = taps.at(co, ci);
-        V w[chunks * lanes];
-        simd::unroll<int(chunks)>([&](auto chunk) LAMINA_INLINE_LAMBDA {
-            constexpr Index begin = chunk * lanes, size = begin + lanes <= 9 ? lanes : 9 - begin;
-            V square[lanes];
-            simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
-                square[c] = c < count ? simd::load_partial<Arch>(from + c * taps.out_step + begin, size) : V(T(0));
-            });
-            simd::transpose(square);
-            simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA { w[begin + c] = square[c]; });
-        });
-        if (taps.backwards)
-            simd::unroll<4>([&](auto k) LAMINA_INLINE_LAMBDA {
-                const V other = w[k];
-                w[k] = w[8 - k];
-                w[8 - k] = other;
-            });
-        transform_square<3, Tile::size, V>(
-            [](const auto& g, auto& u) LAMINA_INLINE_LAMBDA { Tile::weight(g, u); },
-            [&](int i, int j) LAMINA_INLINE_LAMBDA { return w[i * 3 + j]; },
-            [&](int i, int j, V x) LAMINA_INLINE_LAMBDA { simd::store(to + (i * Tile::size + j) * stride, x); });
+    constexpr Index lanes = V::width, panel = 2 * lanes;
+    alignas(64) T loaded[9 * lanes * lanes];
+    for (Index begin = channels.begin; begin < channels.end; begin += lanes) {
+        const Piece some{begin, smaller(begin + lanes, channels.end)};
+        load_taps<Arch>(taps, co, some, loaded);
+        const T* w = loaded;
+        for (Index ci = some.begin; ci < some.end; ++ci, w += 9 * lanes, to += panel)
+            transform_square<3, Tile::size, V>(
+                [](const auto& g, auto& u) LAMINA_INLINE_LAMBDA { Tile::weight(g, u); },
+                [&](int i, int j) LAMINA_INLINE_LAMBDA { return simd::load<Arch>(w + (i * 3 + j) * lanes); },
+                [&](int i, int j, V x) LAMINA_INLINE_LAMBDA { simd::store(to + (i * Tile::size + j) * stride, x); });
     }
 }
 
@@ -115,17 +126,22 @@ void transform_weights_exactly(const WinogradTaps<T>& taps, Index co, Index ci, 
                                            });
 }
 
-template <class Arch, class T, int M>
+/// Transforms all weights, `Exactly` in double or else in T.
+template <class Arch, class T, int M, bool Exactly>
 void prepare_weights(const WinogradTaps<T>& taps, WinogradWeights<T, Arch>& to) {
-    constexpr Index panel = winograd_panel<Arch, T>;
+    constexpr Index lanes = simd::Vec<T, Arch>::width, panel = 2 * lanes;
     // Some channels of one panel are a task.
-    const Index grain = 64, parts = ceil_div(taps.in, grain);
+    const Index parts = ceil_div(taps.in, 64);
     parallel::for_each(to.panels() * parts, [&](Index i) {
-        const Index p = i / parts;
+        const Index co = i / parts * panel;
         const Piece channels = piece(taps.in, parts, i % parts);
-        T* out = to.mutable_data() + p * to.panel_stride() + channels.begin * panel;
-        for (Index ci = channels.begin; ci < channels.end; ++ci, out += panel)
-            transform_weights_exactly<Arch, T, M>(taps, p * panel, ci, out, to.stride());
+        T* const out = to.mutable_data() + i / parts * to.panel_stride() + channels.begin * panel;
+        if constexpr (Exactly)
+            for (Index ci = channels.begin; ci < channels.end; ++ci)
+                transform_weights_exactly<Arch, T, M>(taps, co, ci, out + (ci - channels.begin) * panel, to.stride());
+        else
+            for (Index half = 0; half < panel; half += lanes)
+                transform_weights<Arch, T, M>(taps, co + half, channels, out + half, to.stride());
     });
 }
 
@@ -135,8 +151,8 @@ void prepare_weights(const WinogradTaps<T>& taps, WinogradWeights<T, Arch>& to) 
 template <class Arch = simd::native, class T>
 WinogradWeights<T, Arch> winograd_prepare(const Conv2dGeometry& g, int tile, const T* w) {
     WinogradWeights<T, Arch> prepared(tile, g.in_channels, g.out_channels);
-    if (tile == 2) detail::prepare_weights<Arch, T, 2>(detail::winograd_taps(g, w), prepared);
-    else detail::prepare_weights<Arch, T, 4>(detail::winograd_taps(g, w), prepared);
+    if (tile == 2) detail::prepare_weights<Arch, T, 2, true>(detail::winograd_taps(g, w), prepared);
+    else detail::prepare_weights<Arch, T, 4, true>(detail::winograd_taps(g, w), prepared);
     return prepared;
 }
 
