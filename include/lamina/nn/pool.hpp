@@ -1,7 +1,7 @@
 #pragma once
 // Pooling layers; options are those of the ops.
 #include <lamina/nn/observe.hpp>
-#include <lamina/ops/pool.hpp>
+#include <lamina/ops/lp_pool.hpp>
 
 namespace lamina::inline LAMINA_ABI::nn {
 
@@ -34,6 +34,28 @@ struct AdaptiveAvgPool2d {
     template <Real T>
     Tensor<T, 4> operator()(const Tensor<T, 4>& x) const {
         return observed(*this, adaptive_avg_pool2d(x, output));
+    }
+    static void members(auto&, auto&&) {}
+};
+
+/// Largest elements of a fixed number of windows.
+struct AdaptiveMaxPool2d {
+    static constexpr std::string_view kind = "AdaptiveMaxPool2d";
+    Size2 output = 1;
+    template <Real T>
+    Tensor<T, 4> operator()(const Tensor<T, 4>& x) const {
+        return observed(*this, adaptive_max_pool2d(x, output));
+    }
+    static void members(auto&, auto&&) {}
+};
+
+/// p-norm of each window, `LPPool2d{{.norm = 2, .kernel = 3}}`.
+struct LPPool2d {
+    static constexpr std::string_view kind = "LPPool2d";
+    LpPool2dOptions options;
+    template <Real T>
+    Tensor<T, 4> operator()(const Tensor<T, 4>& x) const {
+        return observed(*this, lp_pool2d(x, options));
     }
     static void members(auto&, auto&&) {}
 };

@@ -1,5 +1,5 @@
 #pragma once
-// Pooling over windows of [N, C, H, W]: largest element, mean, and means over a fixed number of windows.
+// Pooling over windows of [N, C, H, W]: largest element and mean, of windows given by size or by number.
 #include <lamina/autograd/saved.hpp>
 #include <lamina/autograd/tape.hpp>
 #include <lamina/core/size2.hpp>
@@ -52,21 +52,83 @@ kernels::PoolGeometry pool_geometry(const char* op, const Tensor<T, 4>& x, Size2
 }
 
 template <Real T>
-kernels::PoolGeometry max_pool_geometry(const Tensor<T, 4>& x, const MaxPool2dOptions& o) {
-    return pool_geometry("max_pool2d", x, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode);
+kernels::PoolGeometry max_pool_geometry(const char* op, const Tensor<T, 4>& x, const MaxPool2dOptions& o) {
+    return pool_geometry(op, x, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode);
 }
 inline Shape<4> pooled_shape(const Shape<4>& x, const kernels::PoolGeometry& g) {
     return {x[0], x[1], g.out_h, g.out_w};
 }
+/// Windows in any number that cover the planes of `x` evenly.
 template <Real T>
-Tensor<T, 4> max_pool2d(const Tensor<T, 4>& x, const kernels::PoolGeometry& g, std::int64_t* indices) {
+kernels::PoolGeometry adaptive_geometry(const char* op, const Tensor<T, 4>& x, Size2 output) {
+    require(output.h > 0 && output.w > 0 && x.dim(2) > 0 && x.dim(3) > 0, op,
+            ": output and input must not be empty (input ", x.shape(), ", output ", output, ")");
+    kernels::PoolGeometry g{};
+    g.planes = x.dim(0) * x.dim(1);
+    g.in_h = x.dim(2), g.in_w = x.dim(3);
+    g.out_h = output.h, g.out_w = output.w;
+    g.kernel_h = g.in_h / g.out_h + 1, g.kernel_w = g.in_w / g.out_w + 1;
+    return g;
+}
+
+template <Real T>
+struct Pooled {
+    Tensor<T, 4> y;
+    Tensor<std::int64_t, 4> indices;  ///< undefined unless asked for
+};
+
+template <Real T>
+Pooled<T> max_pool2d(const char* op, const Tensor<T, 4>& x, const MaxPool2dOptions& o, bool with_indices) {
+    const auto g = max_pool_geometry(op, x, o);
     const auto input = contiguous(x);
-    auto y = empty<T>(pooled_shape(x.shape(), g));
-    kernels::max_pool2d_forward(g, input.data(), y.mutable_data(), indices);
+    Pooled<T> out{empty<T>(pooled_shape(x.shape(), g)), {}};
+    if (with_indices) out.indices = empty<std::int64_t>(out.y.shape());
+    kernels::max_pool2d_forward(g, input.data(), out.y.mutable_data(),
+                                with_indices ? out.indices.mutable_data() : nullptr);
     if (auto* tape = autograd::recording(x))
-        tape->record("max_pool2d", y, [g, x = autograd::saved(input)](const T* dy) {
+        tape->record(op, out.y, [g, x = autograd::saved(input)](const T* dy) {
             if (const auto dx = autograd::grad_target(x))
                 kernels::max_pool2d_grad_input(g, x.data(), dy, dx.data, dx.accumulate);
+        });
+    return out;
+}
+template <Real T>
+Pooled<T> adaptive_max_pool2d(const char* op, const Tensor<T, 4>& x, Size2 output, bool with_indices) {
+    const auto g = adaptive_geometry(op, x, output);
+    const auto input = contiguous(x);
+    Pooled<T> out{empty<T>(pooled_shape(x.shape(), g)), {}};
+    if (with_indices) out.indices = empty<std::int64_t>(out.y.shape());
+    kernels::adaptive_max_pool2d_forward(g, input.data(), out.y.mutable_data(),
+                                         with_indices ? out.indices.mutable_data() : nullptr);
+    if (auto* tape = autograd::recording(x))
+        tape->record(op, out.y, [g, x = autograd::saved(input)](const T* dy) {
+            if (const auto dx = autograd::grad_target(x))
+                kernels::adaptive_max_pool2d_grad_input(g, x.data(), dy, dx.data, dx.accumulate);
+        });
+    return out;
+}
+template <Real T>
+Tensor<T, 4> avg_pool2d(const char* op, const Tensor<T, 4>& x, const AvgPool2dOptions& o) {
+    const auto g = pool_geometry(op, x, o.kernel, o.stride, o.padding, 1, o.ceil_mode);
+    const kernels::AverageDivisor divisor{o.count_include_pad, o.divisor_override};
+    const auto input = contiguous(x);
+    auto y = empty<T>(pooled_shape(x.shape(), g));
+    kernels::avg_pool2d_forward(g, divisor, input.data(), y.mutable_data());
+    if (auto* tape = autograd::recording(x))
+        tape->record(op, y, [g, divisor, x = x.grad_link()](const T* dy) {
+            if (T* dx = autograd::grad_ptr<T>(x)) kernels::avg_pool2d_grad_input(g, divisor, dy, dx);
+        });
+    return y;
+}
+template <Real T>
+Tensor<T, 4> adaptive_avg_pool2d(const char* op, const Tensor<T, 4>& x, Size2 output) {
+    const auto g = adaptive_geometry(op, x, output);
+    const auto input = contiguous(x);
+    auto y = empty<T>(pooled_shape(x.shape(), g));
+    kernels::adaptive_avg_pool2d_forward(g, input.data(), y.mutable_data());
+    if (auto* tape = autograd::recording(x))
+        tape->record(op, y, [g, x = x.grad_link()](const T* dy) {
+            if (T* dx = autograd::grad_ptr<T>(x)) kernels::adaptive_avg_pool2d_grad_input(g, dy, dx);
         });
     return y;
 }
@@ -77,60 +139,40 @@ Tensor<T, 4> max_pool2d(const Tensor<T, 4>& x, const kernels::PoolGeometry& g, s
 /// ShapeError and ValueError (torch.nn.functional.max_pool2d).
 template <Real T>
 Tensor<T, 4> max_pool2d(const Tensor<T, 4>& x, const MaxPool2dOptions& options) {
-    return detail::max_pool2d(x, detail::max_pool_geometry(x, options), nullptr);
+    return detail::max_pool2d("max_pool2d", x, options, false).y;
 }
 /// The same with the position of each in its plane, y * W + x.
 template <Real T>
 std::pair<Tensor<T, 4>, Tensor<std::int64_t, 4>> max_pool2d_with_indices(const Tensor<T, 4>& x,
                                                                          const MaxPool2dOptions& options) {
-    const auto g = detail::max_pool_geometry(x, options);
-    auto indices = empty<std::int64_t>(detail::pooled_shape(x.shape(), g));
-    auto y = detail::max_pool2d(x, g, indices.mutable_data());
+    auto [y, indices] = detail::max_pool2d("max_pool2d", x, options, true);
     return {std::move(y), std::move(indices)};
 }
 
 /// Mean of each window of `x` [N, C, H, W]. Throws ShapeError and ValueError (torch.nn.functional.avg_pool2d).
 template <Real T>
-Tensor<T, 4> avg_pool2d(const Tensor<T, 4>& x, const AvgPool2dOptions& o) {
-    const auto g = detail::pool_geometry("avg_pool2d", x, o.kernel, o.stride, o.padding, 1, o.ceil_mode);
-    const kernels::AverageDivisor divisor{o.count_include_pad, o.divisor_override};
-    const auto input = contiguous(x);
-    auto y = empty<T>(detail::pooled_shape(x.shape(), g));
-    kernels::avg_pool2d_forward(g, divisor, input.data(), y.mutable_data());
-    if (auto* tape = autograd::recording(x))
-        tape->record("avg_pool2d", y, [g, divisor, x = x.grad_link()](const T* dy) {
-            kernels::avg_pool2d_grad_input(g, divisor, dy, autograd::grad_ptr<T>(x));
-        });
-    return y;
+Tensor<T, 4> avg_pool2d(const Tensor<T, 4>& x, const AvgPool2dOptions& options) {
+    return detail::avg_pool2d("avg_pool2d", x, options);
 }
 
 /// Means over `output` windows that cover `x` [N, C, H, W] evenly; {1, 1} is global average pooling. Throws ShapeError
 /// (torch.nn.functional.adaptive_avg_pool2d).
 template <Real T>
 Tensor<T, 4> adaptive_avg_pool2d(const Tensor<T, 4>& x, Size2 output) {
-    require(output.h > 0 && output.w > 0 && x.dim(2) > 0 && x.dim(3) > 0,
-            "adaptive_avg_pool2d: output and input must not be empty (input ", x.shape(), ", output ", output, ")");
-    const kernels::PoolGeometry g{x.dim(0) * x.dim(1),
-                                  x.dim(2),
-                                  x.dim(3),
-                                  output.h,
-                                  output.w,
-                                  x.dim(2) / output.h + 1,
-                                  x.dim(3) / output.w + 1,
-                                  1,
-                                  1,
-                                  0,
-                                  0,
-                                  1,
-                                  1};
-    const auto input = contiguous(x);
-    auto y = empty<T>(detail::pooled_shape(x.shape(), g));
-    kernels::adaptive_avg_pool2d_forward(g, input.data(), y.mutable_data());
-    if (auto* tape = autograd::recording(x))
-        tape->record("adaptive_avg_pool2d", y, [g, x = x.grad_link()](const T* dy) {
-            kernels::adaptive_avg_pool2d_grad_input(g, dy, autograd::grad_ptr<T>(x));
-        });
-    return y;
+    return detail::adaptive_avg_pool2d("adaptive_avg_pool2d", x, output);
+}
+
+/// Largest elements of `output` windows that cover `x` [N, C, H, W] evenly. Throws ShapeError
+/// (torch.nn.functional.adaptive_max_pool2d).
+template <Real T>
+Tensor<T, 4> adaptive_max_pool2d(const Tensor<T, 4>& x, Size2 output) {
+    return detail::adaptive_max_pool2d("adaptive_max_pool2d", x, output, false).y;
+}
+/// The same with the position of each in its plane, y * W + x.
+template <Real T>
+std::pair<Tensor<T, 4>, Tensor<std::int64_t, 4>> adaptive_max_pool2d_with_indices(const Tensor<T, 4>& x, Size2 output) {
+    auto [y, indices] = detail::adaptive_max_pool2d("adaptive_max_pool2d", x, output, true);
+    return {std::move(y), std::move(indices)};
 }
 
 }  // namespace lamina::inline LAMINA_ABI
