@@ -1,19 +1,40 @@
 #pragma once
 // The gradient of a strided convolution's input, which is also the transposed convolution. The places of the result
 // fall into phases by their remainder modulo the stride; each is a convolution of stride 1 with some of the taps, and
-// the phases are interleaved. Nothing is multiplied by inserted zeros, and nothing is scattered.
+// the phases are interleaved. Nothing is multiplied by inserted zeros, and nothing is scattered. Where every phase sees
+// at most 3 x 3 places and has taps enough, all phases are one Winograd convolution.
+#include <lamina/kernels/conv/algorithm.hpp>
 #include <lamina/kernels/conv/depthwise/depthwise.hpp>
 #include <lamina/kernels/conv/direct/forward.hpp>
+#include <lamina/kernels/conv/winograd/forward.hpp>
 
 #include <vector>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
+/// Weights laid out once for many calls with one `strided_choice`.
+template <class T, class Arch = simd::native>
+struct StridedWeights {
+    std::vector<std::vector<T>> taps;            ///< of each phase; depthwise
+    std::vector<DirectWeights<T, Arch>> phases;  ///< direct
+    WinogradWeights<T, Arch> winograd;
+};
+template <class Arch = simd::native, class T>
+StridedWeights<T, Arch> strided_prepare(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* w);
+
+/// Sizes with equal choices can share prepared weights.
+template <class T, class Arch = simd::native>
+Index strided_choice(const Conv2dGeometry& g, ConvAlgorithm algorithm);
+
 /// dx = dL/dx of a convolution of sizes `g`, or is added to when `accumulate`; then the epilogue on lanes of dx as
 /// `epilogue(dx, input channel, position in the plane, count)`. For any stride, kernel, dilation and groups.
 template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
-void strided_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate,
-                        const Epilogue& epilogue = {});
+void strided_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* dy, const T* w, T* dx,
+                        bool accumulate, const Epilogue& epilogue = {});
+/// The same with weights prepared for the choice of these sizes.
+template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
+void strided_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* dy, const StridedWeights<T, Arch>& w,
+                        T* dx, bool accumulate, const Epilogue& epilogue = {});
 
 namespace detail {
 
@@ -38,6 +59,118 @@ inline StridedPhase strided_phase(Index in, Index kernel, Index stride, Index pa
     return p;
 }
 
+/// The phases of one strided convolution.
+template <class Arch, class T>
+class StridedPlan {
+public:
+    /// A pair of phases, and its sizes as a convolution of dy.
+    struct Phase {
+        StridedPhase h, w;
+        Conv2dGeometry g;
+    };
+    std::vector<Phase> phases;  ///< [stride_h, stride_w]
+    bool depthwise;             ///< one channel to one channel
+    Conv2dGeometry winograd;    ///< all phases as channels of one 3 x 3 convolution,
+    bool uses_winograd;         ///< if that pays,
+    int tile = 4;               ///< with this tile
+
+    StridedPlan(const Conv2dGeometry& g, ConvAlgorithm algorithm)
+        : depthwise(g.group_in() == 1 && g.group_out() == 1),
+          winograd{},
+          uses_winograd(false),
+          g_(g) {
+        for (Index py = 0; py < g.stride_h; ++py)
+            for (Index px = 0; px < g.stride_w; ++px) {
+                const auto h = strided_phase(g.in_h, g.kernel_h, g.stride_h, g.pad_h, g.dilation_h, py);
+                const auto w = strided_phase(g.in_w, g.kernel_w, g.stride_w, g.pad_w, g.dilation_w, px);
+                phases.push_back({h, w, phase_geometry(h, w)});
+            }
+        if (algorithm != ConvAlgorithm::direct) choose_winograd(algorithm);
+    }
+    const Conv2dGeometry& g() const { return g_; }
+    Index places() const { return g_.stride_h * g_.stride_w; }
+
+    /// Calls f(row, column, tap) for each tap of a phase: its place among those of the phase, and in the whole kernel.
+    template <class F>
+    void each_tap(const Phase& p, const F& f) const {
+        for (Index i = 0, y = p.h.tap; i < p.h.taps; ++i, y += p.h.step)
+            for (Index j = 0, x = p.w.tap; j < p.w.taps; ++j, x += p.w.step) f(i, j, y * g_.kernel_w + x);
+    }
+
+private:
+    Conv2dGeometry phase_geometry(const StridedPhase& h, const StridedPhase& w) const {
+        return {g_.batch, g_.out_channels, g_.out_h, g_.out_w,   g_.in_channels, h.taps,    w.taps,  1,
+                1,        h.pad,           w.pad,    h.dilation, w.dilation,     g_.groups, h.count, w.count};
+    }
+    void choose_winograd(ConvAlgorithm algorithm) {
+        Conv2dGeometry all = g_;
+        all.in_channels = g_.out_channels, all.in_h = g_.out_h, all.in_w = g_.out_w;
+        all.out_channels = places() * g_.in_channels;
+        all.kernel_h = all.kernel_w = 3, all.stride_h = all.stride_w = all.dilation_h = all.dilation_w = 1;
+        all.out_h = all.out_w = all.pad_h = all.pad_w = 0;
+        for (const Phase& p : phases) {
+            if (p.g.taps() == 0) return;
+            all.pad_h = larger(all.pad_h, p.h.pad), all.pad_w = larger(all.pad_w, p.w.pad);
+            all.out_h = larger(all.out_h, p.h.count), all.out_w = larger(all.out_w, p.w.count);
+        }
+        const auto fits = [](const StridedPhase& p, Index pad) { return (p.taps - 1) * p.dilation - p.pad + pad < 3; };
+        for (const Phase& p : phases)
+            if (!fits(p.h, all.pad_h) || !fits(p.w, all.pad_w)) return;
+        if (!winograd_fits(all)) return;
+        // F4 takes 2.25 multiplications a place instead of taps.
+        const bool pays = 4 * g_.taps() >= 13 * places() && winograd_tile<T>(all) == 4;
+        uses_winograd = algorithm == ConvAlgorithm::automatic ? pays : true;
+        tile = algorithm == ConvAlgorithm::winograd_2 ? 2 : 4;
+        winograd = all;
+    }
+
+    Conv2dGeometry g_;
+};
+
+/// Taps of a phase from each of the kernels w [out_channels, group_in, taps], turned round if `backwards`.
+template <class Arch, class T>
+void take_phase_taps(const StridedPlan<Arch, T>& plan, Index phase, const T* w, T* to, bool backwards) {
+    const auto& p = plan.phases[std::size_t(phase)];
+    const Index all = plan.g().taps(), taps = p.g.taps(), kernels = plan.g().out_channels * plan.g().group_in();
+    parallel::for_range(kernels, parallel::grain_for(taps), [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i)
+            plan.each_tap(p, [&](Index y, Index x, Index tap) {
+                const Index at = y * p.w.taps + x;
+                to[i * taps + (backwards ? taps - 1 - at : at)] = w[i * all + tap];
+            });
+    });
+}
+
+/// All phases' taps as weights [phases, in_channels, out_channels, 3, 3] of one convolution.
+template <class Arch, class T>
+void take_winograd_taps(const StridedPlan<Arch, T>& plan, const T* w, T* to) {
+    const Conv2dGeometry& g = plan.g();
+    parallel::for_range(
+        g.in_channels, parallel::grain_for(9 * plan.places() * g.out_channels), [&](Index c0, Index c1) {
+            for (Index i = 0; i < plan.places(); ++i) {
+                const auto& p = plan.phases[std::size_t(i)];
+                fill_zero<Arch>(to + (i * g.in_channels + c0) * g.out_channels * 9, (c1 - c0) * g.out_channels * 9);
+                // Tap i of a phase, counted from its last, is at shift i * dilation - pad.
+                plan.each_tap(p, [&](Index y, Index x, Index tap) {
+                    const Index row = (p.h.taps - 1 - y) * p.h.dilation - p.h.pad + plan.winograd.pad_h;
+                    const Index column = (p.w.taps - 1 - x) * p.w.dilation - p.w.pad + plan.winograd.pad_w;
+                    for (Index c = c0; c < c1; ++c) {
+                        T* out = to + (i * g.in_channels + c) * g.out_channels * 9 + row * 3 + column;
+                        const T* from = w + c * g.taps() + tap;
+                        for (Index o = 0; o < g.out_channels; ++o) out[o * 9] = from[o * g.group_in() * g.taps()];
+                    }
+                });
+            }
+        });
+}
+
+/// Where the results of a phase are: planes with rows `pitch` apart.
+template <class T>
+struct PhasePlanes {
+    const T* data;
+    Index image, channel, pitch;
+};
+
 /// One transposed convolution.
 template <class Arch, class T>
 class StridedGradInput {
@@ -45,102 +178,88 @@ public:
     static constexpr int weight_slot = 5, plane_slot = 6, row_slot = 7;  ///< of parallel::scratch
     static constexpr Index bytes = 1 << 20;                              ///< of phases that are held at a time
 
-    StridedGradInput(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate)
-        : g_(g),
+    StridedGradInput(const StridedPlan<Arch, T>& plan, const T* dy, T* dx, bool accumulate)
+        : plan_(plan),
+          g_(plan.g()),
           dy_(dy),
           dx_(dx),
-          accumulate_(accumulate),
-          depthwise_(g.group_in() == 1 && g.group_out() == 1) {
-        take_phases(w);
-    }
+          accumulate_(accumulate) {}
 
+    /// With prepared weights, or with w as it is.
     template <class Epilogue>
-    void run(const Epilogue& epilogue) {
-        const Index plane = ceil_div(g_.in_h, g_.stride_h) * ceil_div(g_.in_w, g_.stride_w);
-        const Index image = g_.in_channels * plane;
-        const Index images = larger(1, smaller(g_.batch, bytes / Index(sizeof(T)) / larger(1, image * g_.stride_w)));
-        T* planes = parallel::scratch<T>(g_.stride_w * images * image, plane_slot);
+    void run(const StridedWeights<T, Arch>& ready, const T* w, const Epilogue& epilogue) {
+        const Index held = plan_.uses_winograd ? plan_.places() : g_.stride_w;
+        const Index plane = plan_.uses_winograd ? plan_.winograd.plane()
+                                                : ceil_div(g_.in_h, g_.stride_h) * ceil_div(g_.in_w, g_.stride_w);
+        const Index image = held * g_.in_channels * plane;
+        const Index images = larger(1, smaller(g_.batch, bytes / Index(sizeof(T)) / larger(1, image)));
+        T* planes = parallel::scratch<T>(images * image, plane_slot);
+        sources_.resize(std::size_t(held));
         for (Index n = 0; n < g_.batch; n += images) {
             const Piece batch{n, smaller(n + images, g_.batch)};
+            if (plan_.uses_winograd) convolve_all(batch, ready, w, planes);
             for (Index py = 0; py < g_.stride_h; ++py) {
+                if (plan_.uses_winograd) {
+                    interleave(batch, py, &sources_[std::size_t(py * g_.stride_w)], epilogue);
+                    continue;
+                }
                 for (Index px = 0; px < g_.stride_w; ++px)
-                    convolve(batch, phases_[std::size_t(py * g_.stride_w + px)], planes + px * images * image);
-                interleave(batch, py, planes, images * image, epilogue);
+                    convolve(batch, py * g_.stride_w + px, ready, planes + px * images * g_.in_channels * plane,
+                             sources_[std::size_t(px)]);
+                interleave(batch, py, sources_.data(), epilogue);
             }
         }
     }
 
 private:
-    /// A pair of phases: its sizes as a convolution of dy, and its weights.
-    struct Phase {
-        StridedPhase h, w;
-        Conv2dGeometry g;
-        const T* taps;
-        DirectWeights<T, Arch> packed;
-    };
-
-    void take_phases(const T* w) {
-        T* to = parallel::scratch<T>(g_.out_channels * g_.depth(), weight_slot);
-        phases_.resize(std::size_t(g_.stride_h * g_.stride_w));
-        for (Index i = 0; i < g_.stride_h * g_.stride_w; ++i) {
-            Phase& p = phases_[std::size_t(i)];
-            p.h = strided_phase(g_.in_h, g_.kernel_h, g_.stride_h, g_.pad_h, g_.dilation_h, i / g_.stride_w);
-            p.w = strided_phase(g_.in_w, g_.kernel_w, g_.stride_w, g_.pad_w, g_.dilation_w, i % g_.stride_w);
-            p.g = {0, g_.out_channels, g_.out_h, g_.out_w,     g_.in_channels, p.h.taps,  p.w.taps,  1,
-                   1, p.h.pad,         p.w.pad,  p.h.dilation, p.w.dilation,   g_.groups, p.h.count, p.w.count};
-            p.taps = to;
-            if (p.g.taps() == 0 || p.g.plane() == 0) continue;
-            take_taps(p, w, to);
-            if (!depthwise_) p.packed = packed_direct(DirectPlan<Arch, T>(p.g), DirectSource<T>{nullptr, to, true});
-            to += g_.out_channels * g_.group_in() * p.g.taps();
-        }
-    }
-    /// The taps of a phase from each of the kernels w. A depthwise convolution wants them turned round at once.
-    void take_taps(const Phase& p, const T* w, T* to) const {
-        const Index kernels = g_.out_channels * g_.group_in(), taps = p.g.taps();
-        parallel::for_range(kernels, parallel::grain_for(taps), [&](Index begin, Index end) {
-            for (Index i = begin; i < end; ++i) {
-                const T* from = w + i * g_.taps();
-                T* out = depthwise_ ? to + (i + 1) * taps - 1 : to + i * taps;
-                for (Index y = p.h.tap; y < g_.kernel_h; y += p.h.step)
-                    for (Index x = p.w.tap; x < g_.kernel_w; x += p.w.step) {
-                        *out = from[y * g_.kernel_w + x];
-                        out += depthwise_ ? -1 : 1;
-                    }
-            }
-        });
-    }
-
-    /// Computes one phase of some images.
-    void convolve(Piece batch, const Phase& p, T* planes) const {
-        Conv2dGeometry g = p.g;
+    /// All phases of some images at once.
+    void convolve_all(Piece batch, const StridedWeights<T, Arch>& ready, const T* w, T* planes) {
+        Conv2dGeometry g = plan_.winograd;
         g.batch = batch.size();
+        const T* from = dy_ + batch.begin * g.in_channels * g.in_plane();
+        if (w) winograd_forward<Arch>(g, plan_.tile, from, w, planes);
+        else winograd_forward<Arch>(g, from, ready.winograd, planes);
+        const Index plane = g.plane(), channels = g_.in_channels;
+        for (std::size_t i = 0; i < sources_.size(); ++i)
+            sources_[i] = {planes + Index(i) * channels * plane, g.out_channels * plane, plane, g.out_w};
+    }
+
+    /// One phase of some images.
+    void convolve(Piece batch, Index phase, const StridedWeights<T, Arch>& ready, T* planes,
+                  PhasePlanes<T>& source) const {
+        Conv2dGeometry g = plan_.phases[std::size_t(phase)].g;
+        g.batch = batch.size();
+        source = {planes, g.out_channels * g.plane(), g.plane(), g.out_w};
         const Index size = g.batch * g.out_channels * g.plane();
-        const T* from = dy_ + batch.begin * g_.out_channels * g_.plane();
+        const T* from = dy_ + batch.begin * g.in_channels * g.in_plane();
         if (size == 0) return;
         if (g.taps() == 0) fill_zero<Arch>(planes, size);
-        else if (depthwise_) depthwise_forward<Arch>(g, from, p.taps, planes);
-        else direct_forward<Arch>(g, from, p.packed, planes);
+        else if (plan_.depthwise) depthwise_forward<Arch>(g, from, ready.taps[std::size_t(phase)].data(), planes);
+        else direct_forward<Arch>(g, from, ready.phases[std::size_t(phase)], planes);
     }
 
     /// Puts the phases `py` of some images in their places.
     template <class Epilogue>
-    void interleave(Piece batch, Index py, const T* planes, Index step, const Epilogue& epilogue) const {
+    void interleave(Piece batch, Index py, const PhasePlanes<T>* sources, const Epilogue& epilogue) const {
         const Index channels = g_.in_channels;
-        const Phase* phases = &phases_[std::size_t(py * g_.stride_w)];
+        const auto* phases = &plan_.phases[std::size_t(py * g_.stride_w)];
         const StridedPhase& h = phases[0].h;
         const Index count = batch.size() * channels, grain = parallel::grain_for(h.count * g_.in_w);
         parallel::for_range(count, grain, [&](Index begin, Index end) {
             T* sums = accumulate_ ? parallel::scratch<T>(g_.in_w, row_slot) : nullptr;
             for (Index i = begin; i < end; ++i) {
-                const Index n = batch.begin + i / channels, c = i % channels;
-                const auto& of_image = epilogue_of_image(epilogue, n);
+                const Index n = i / channels, c = i % channels;
+                const auto& of_image = epilogue_of_image(epilogue, batch.begin + n);
                 const auto finish = erase_epilogue<Arch, T>(of_image);
-                T* image = dx_ + n * channels * g_.in_plane();
+                T* image = dx_ + (batch.begin + n) * channels * g_.in_plane();
                 for (Index r = 0; r < h.count; ++r) {
                     const Index at = (h.first + r * g_.stride_h) * g_.in_w;
                     T* row = image + c * g_.in_plane() + at;
-                    merge(phases, planes, step, i * h.count + r, sums ? sums : row);
+                    const auto from = [&](Index px) {
+                        return sources[px].data + n * sources[px].image + c * sources[px].channel +
+                               r * sources[px].pitch;
+                    };
+                    merge(phases, from, sums ? sums : row);
                     if (sums)
                         simd::for_each_vec<Arch>(
                             g_.in_w, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a + b; }, row, (const T*)row,
@@ -151,18 +270,18 @@ private:
         });
     }
 
-    /// A row of dx from row `r` of each phase, the phases' planes `step` elements apart.
-    void merge(const Phase* phases, const T* planes, Index step, Index r, T* to) const {
+    /// A row of dx from the rows `from(px)` of its phases.
+    template <class From>
+    void merge(const typename StridedPlan<Arch, T>::Phase* phases, const From& from, T* to) const {
         const Index stride = g_.stride_w;
         if (stride == 2) {
             // One of the two begins at 0, the other at 1.
-            const Index even = phases[0].w.first, pairs = g_.in_w / 2;
-            const T* a = planes + even * step + r * phases[even].w.count;
-            const T* b = planes + (1 - even) * step + r * phases[1 - even].w.count;
+            const Index even = phases[0].w.first, pairs = g_.in_w / 2, lanes = simd::Vec<T, Arch>::width;
+            const T *a = from(even), *b = from(1 - even);
             simd::row<Arch, T>(pairs, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
                 const auto pair =
                     simd::interleave(simd::load_count<Arch>(a + i, count), simd::load_count<Arch>(b + i, count));
-                const Index both = 2 * Index(count), lanes = simd::Vec<T, Arch>::width;
+                const Index both = 2 * Index(count);
                 if (both == 2 * lanes) {
                     simd::store(to + 2 * i, pair.first);
                     simd::store(to + 2 * i + lanes, pair.second);
@@ -176,25 +295,82 @@ private:
         }
         for (Index px = 0; px < stride; ++px) {
             const StridedPhase& w = phases[px].w;
-            const T* from = planes + px * step + r * w.count;
-            for (Index i = 0; i < w.count; ++i) to[w.first + i * stride] = from[i];
+            const T* row = from(px);
+            for (Index i = 0; i < w.count; ++i) to[w.first + i * stride] = row[i];
         }
     }
 
-    std::vector<Phase> phases_;
-    Conv2dGeometry g_;
+    const StridedPlan<Arch, T>& plan_;
+    const Conv2dGeometry& g_;
     const T* dy_;
     T* dx_;
-    bool accumulate_, depthwise_;
+    bool accumulate_;
+    std::vector<PhasePlanes<T>> sources_;
 };
+
+template <class Arch, class T>
+StridedWeights<T, Arch> prepare_strided(const StridedPlan<Arch, T>& plan, const T* w) {
+    StridedWeights<T, Arch> ready;
+    const Conv2dGeometry& g = plan.g();
+    const Index kernels = g.out_channels * g.group_in(), count = plan.places();
+    if (plan.uses_winograd) {
+        T* taps = parallel::scratch<T>(count * kernels * 9, StridedGradInput<Arch, T>::weight_slot);
+        take_winograd_taps(plan, w, taps);
+        ready.winograd = winograd_prepare<Arch>(plan.winograd, plan.tile, taps);
+        return ready;
+    }
+    (plan.depthwise ? ready.taps.resize(std::size_t(count)) : ready.phases.resize(std::size_t(count)));
+    for (Index i = 0; i < count; ++i) {
+        const Conv2dGeometry& p = plan.phases[std::size_t(i)].g;
+        if (p.taps() == 0) continue;
+        if (plan.depthwise) {
+            ready.taps[std::size_t(i)].resize(std::size_t(kernels * p.taps()));
+            take_phase_taps(plan, i, w, ready.taps[std::size_t(i)].data(), true);
+        } else {
+            T* taps = parallel::scratch<T>(kernels * p.taps(), StridedGradInput<Arch, T>::weight_slot);
+            take_phase_taps(plan, i, w, taps, false);
+            ready.phases[std::size_t(i)] = packed_direct(DirectPlan<Arch, T>(p), DirectSource<T>{nullptr, taps, true});
+        }
+    }
+    return ready;
+}
 
 }  // namespace detail
 
+template <class Arch, class T>
+StridedWeights<T, Arch> strided_prepare(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* w) {
+    return detail::prepare_strided(detail::StridedPlan<Arch, T>(g, algorithm), w);
+}
+
+template <class T, class Arch>
+Index strided_choice(const Conv2dGeometry& g, ConvAlgorithm algorithm) {
+    const detail::StridedPlan<Arch, T> plan(g, algorithm);
+    if (plan.uses_winograd) return plan.tile;
+    Index choice = 1;
+    for (const auto& p : plan.phases)
+        choice = choice * 31 % (Index(1) << 40) +
+                 (plan.depthwise || p.g.taps() == 0 ? 7 : 8 + detail::DirectPlan<Arch, T>(p.g).channel_lanes);
+    return choice * 8 + 1;
+}
+
 template <class Arch, class T, class Epilogue>
-void strided_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate,
-                        const Epilogue& epilogue) {
-    if (g.batch * g.in_channels * g.in_plane() > 0)
-        detail::StridedGradInput<Arch, T>(g, dy, w, dx, accumulate).run(epilogue);
+void strided_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* dy, const T* w, T* dx,
+                        bool accumulate, const Epilogue& epilogue) {
+    if (g.batch * g.in_channels * g.in_plane() == 0) return;
+    const detail::StridedPlan<Arch, T> plan(g, algorithm);
+    detail::StridedGradInput<Arch, T> job(plan, dy, dx, accumulate);
+    if (!plan.uses_winograd) return job.run(detail::prepare_strided(plan, w), nullptr, epilogue);
+    T* taps = parallel::scratch<T>(plan.places() * g.out_channels * g.group_in() * 9, job.weight_slot);
+    detail::take_winograd_taps(plan, w, taps);
+    job.run({}, taps, epilogue);
+}
+
+template <class Arch, class T, class Epilogue>
+void strided_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* dy, const StridedWeights<T, Arch>& w,
+                        T* dx, bool accumulate, const Epilogue& epilogue) {
+    if (g.batch * g.in_channels * g.in_plane() == 0) return;
+    const detail::StridedPlan<Arch, T> plan(g, algorithm);
+    detail::StridedGradInput<Arch, T>(plan, dy, dx, accumulate).run(w, nullptr, epilogue);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels
