@@ -33,5 +33,15 @@ using SiLU = Activation<kernels::Silu>;
 using Mish = Activation<kernels::Mish>;
 using Hardswish = Activation<kernels::Hardswish>;
 using Hardsigmoid = Activation<kernels::Hardsigmoid>;
+using SELU = Activation<kernels::Selu>;
+using Softsign = Activation<kernels::Softsign>;
+using LogSigmoid = Activation<kernels::Logsigmoid>;
+using LeakyReLU = Activation<kernels::LeakyRelu<double>>;  ///< `LeakyReLU{{.slope = 0.2}}`
+using ELU = Activation<kernels::Elu<double>>;
+using CELU = Activation<kernels::Celu<double>>;
+using Softplus = Activation<kernels::Softplus<double>>;
+using Hardtanh = Activation<kernels::Hardtanh<double>>;
+using ReLUSquared = Activation<kernels::ReluSquared>;
+using Laplace = Activation<kernels::Laplace>;
 
 }  // namespace lamina::inline LAMINA_ABI::nn

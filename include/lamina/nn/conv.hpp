@@ -77,14 +77,15 @@ private:
         return {w, bias ? contiguous(Tensor<T, 1>(*bias)) : Tensor<T, 1>(),
                 kernels::conv2d_prepare(g, options.algorithm, w.data())};
     }
-    Ready ready(const kernels::Conv2dGeometry& g, const BatchNorm2d<T>& norm) const {
+    template <class Norm>
+    Ready ready(const kernels::Conv2dGeometry& g, const Norm& norm) const {
         const Index out = weight.dim(0);
         Ready f{weight.clone(), zeros<T>(Shape{out}), {}};
         T *w = f.weight.mutable_data(), *b = f.bias.mutable_data();
         const Index count = weight.numel() / out;
         for (Index c = 0; c < out; ++c) {
             const T scale = (norm.scale().defined() ? norm.scale().data()[c] : T(1)) /
-                            std::sqrt(norm.running_var.data()[c] + T(norm.options.eps));
+                            std::sqrt(norm.running_var.data()[c] + T(norm.eps()));
             for (Index i = 0; i < count; ++i) w[c * count + i] *= scale;
             b[c] = ((bias ? bias->data()[c] : T(0)) - norm.running_mean.data()[c]) * scale +
                    (norm.shift().defined() ? norm.shift().data()[c] : T(0));
@@ -93,8 +94,9 @@ private:
         return f;
     }
 
-    template <class... Next>
-    void run(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, Tensor<T, 4>& y, const BatchNorm2d<T>& norm,
+    template <class Norm, class... Next>
+        requires is_batch_norm<Norm>
+    void run(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, Tensor<T, 4>& y, const Norm& norm,
              const Next&... next) const {
         const auto w = ready_.get_kind(
             wanted(g), [&] { return ready(g, norm); }, weight, bias_or_none(), norm.scale(), norm.shift(),
@@ -123,10 +125,7 @@ private:
     /// How many of `Next` fit in this order, the first `position` kinds being used up.
     template <int position, class Next, class... More>
     static constexpr std::size_t absorbs_after() {
-        constexpr int at = std::is_same_v<Next, BatchNorm2d<T>> ? 1
-                           : std::is_same_v<Next, Plus<T, 4>>   ? 2
-                           : is_activation<Next>                ? 3
-                                                                : 0;
+        constexpr int at = is_batch_norm<Next> ? 1 : std::is_same_v<Next, Plus<T, 4>> ? 2 : is_activation<Next> ? 3 : 0;
         if constexpr (at <= position) return 0;
         else return 1 + absorbs_after<at, More...>();
     }
