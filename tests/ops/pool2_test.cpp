@@ -129,8 +129,10 @@ TEST_CASE("pooling of volumes: agrees with the windows, first of equals included
     auto x = test::wave<double>(Shape{2, 2, 5, 6, 7});
     for (Index i = 0; i < x.numel(); i += 3) x.mutable_data()[i] = 1;  // equals
     const Size3 k{2, 3, 2}, s{2, 1, 2}, p{1, 1, 0}, d{2, 1, 3};
-    const auto [y, indices] =
+    const auto result =
         max_pool3d_with_indices(x, {.kernel = k, .stride = s, .padding = p, .dilation = d, .ceil_mode = true});
+    const auto& y = result.first;
+    const auto& indices = result.second;
     CHECK(test::bitwise_equal(
         y, max_pool3d(x, {.kernel = k, .stride = s, .padding = p, .dilation = d, .ceil_mode = true})));
     const auto mean = avg_pool3d(x, {.kernel = k, .stride = s, .padding = p, .count_include_pad = false});
@@ -163,7 +165,9 @@ TEST_CASE("pooling of volumes: agrees with the windows, first of equals included
 
 TEST_CASE("adaptive and global pooling: largest elements, their places, means of whole planes") {
     const auto x = test::wave<float>(Shape{2, 3, 7, 9});
-    const auto [y, indices] = adaptive_max_pool2d_with_indices(x, {3, 4});
+    const auto result = adaptive_max_pool2d_with_indices(x, {3, 4});
+    const auto& y = result.first;
+    const auto& indices = result.second;
     CHECK(test::bitwise_equal(y, nn::AdaptiveMaxPool2d{{3, 4}}(x)));
     test::for_each_index(y.shape(), [&](std::array<Index, 4> at) {
         float best = -2;
