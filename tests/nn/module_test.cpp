@@ -83,6 +83,25 @@ TEST_CASE("module: state round-trips, and differences are listed at once before 
     CHECK(block.first.weight(3, 2) == 2);
 }
 
+TEST_CASE("load_state_dict: other names in the file, what was left over, types that cannot be converted") {
+    Block block;
+    StateDict state;
+    state.insert("net.old.one.weight", full<float>(Shape{4, 3}, 5));
+    state.insert("net.old.one.bias", full<float>(Shape{4}, 6));
+    state.insert("net.extra", ones<float>(Shape{1}));
+    state.insert("elsewhere", ones<float>(Shape{1}));
+    const auto result = nn::load_state_dict(
+        block, state, {.strict = false, .prefix = "net.", .rename = {{"old.one.", "first."}, {"old.", "second."}}});
+    CHECK(block.first.weight(1, 1) == 5);
+    CHECK((*block.first.bias)(3) == 6);
+    CHECK(result.missing == std::vector<std::string>{"second.weight", "mean"});
+    CHECK(result.unexpected == std::vector<std::string>{"net.extra"});
+    StateDict integers;
+    integers.insert("first.weight", full<std::int32_t>(Shape{4, 3}, 5));
+    CHECK(test::message_of<ValueError>([&] { nn::load_state_dict(block, integers, {.strict = false}); }) ==
+          "load_state_dict: names and shapes must match:\n  mismatched first.weight: int32 given, float32 needed");
+}
+
 TEST_CASE("module: frozen parameters are no parameters, unfrozen ones are again") {
     auto net = small_network();
     nn::freeze(net);

@@ -106,34 +106,94 @@ StateDict state_dict(const M& module) {
 struct LoadOptions {
     bool strict = true;       ///< throw for missing and unexpected names
     std::string prefix = {};  ///< read only the names that begin so, without it
+    /// Beginnings of names, in the file (without the prefix) and in the module: {{"bert.", "encoder."}}. The first pair
+    /// that fits a name counts.
+    std::vector<std::pair<std::string, std::string>> rename = {};
 };
 
-/// Copies the tensors of `state` into the parameters and buffers of the same names. Throws ValueError that lists every
-/// missing, unexpected and mismatched name at once; then nothing has been changed.
-template <Module M>
-void load_state_dict(M& module, const StateDict& state, const LoadOptions& options = {}) {
-    std::string problems;
-    std::vector<std::string> known;
-    const auto describe = [&](const auto&... parts) { problems += message("\n  ", parts...); };
-    for_each_tensor(module, [&](const std::string& name, auto& tensor) {
-        const AnyTensor* source = state.find(options.prefix + name);
-        const AnyTensor target(tensor);
-        if (source) known.push_back(name);
-        if (!source && options.strict) describe("missing ", name, " ", target.shape_text());
-        else if (source && source->shape() != target.shape())
-            describe("mismatched ", name, ": ", source->shape_text(), " given, ", target.shape_text(), " needed");
-    });
-    if (options.strict)
-        for (const auto& [name, tensor] : state) {
-            const std::string_view full = name;
-            if (!full.starts_with(options.prefix)) continue;
-            if (std::find(known.begin(), known.end(), full.substr(options.prefix.size())) == known.end())
-                describe("unexpected ", full, " ", tensor.shape_text());
+/// Names that load_state_dict found on one side only.
+struct LoadResult {
+    std::vector<std::string> missing;     ///< by the module's names
+    std::vector<std::string> unexpected;  ///< by the file's names
+};
+
+namespace detail {
+
+/// The tensors of a file under the prefix, by the module's names.
+inline std::vector<NamedTensor> renamed(const StateDict& state, const LoadOptions& options) {
+    std::vector<NamedTensor> out;
+    for (const auto& [full, tensor] : state) {
+        if (!full.starts_with(options.prefix)) continue;
+        std::string name = full.substr(options.prefix.size());
+        for (const auto& [from, to] : options.rename) {
+            if (!name.starts_with(from)) continue;
+            name.replace(0, from.size(), to);
+            break;
         }
+        out.push_back({std::move(name), tensor});
+    }
+    return out;
+}
+inline bool can_assign(DType to, DType from) {
+    const auto floating = [](DType type) {
+        return type == DType::f32 || type == DType::f64 || type == DType::f16 || type == DType::bf16;
+    };
+    return to == from || (floating(to) && floating(from));
+}
+
+}  // namespace detail
+
+namespace detail {
+
+inline LoadResult load_tensors(std::vector<NamedTensor> targets, const StateDict& state, const LoadOptions& options) {
+    const std::vector<NamedTensor> given = renamed(state, options);
+    std::vector<bool> used(given.size(), false);
+    std::vector<const AnyTensor*> sources;
+    LoadResult result;
+    std::string problems;
+    const auto describe = [&](const auto&... parts) { problems += message("\n  ", parts...); };
+    for (const auto& [name, target] : targets) {
+        const AnyTensor* source = nullptr;
+        for (std::size_t i = 0; i < given.size() && !source; ++i)
+            if (given[i].name == name) {
+                used[i] = true;
+                source = &given[i].tensor;
+            }
+        sources.push_back(source);
+        if (!source) {
+            result.missing.push_back(name);
+            if (options.strict) describe("missing ", name, " ", target.shape_text());
+        } else if (source->shape() != target.shape()) {
+            describe("mismatched ", name, ": ", source->shape_text(), " given, ", target.shape_text(), " needed");
+        } else if (!can_assign(target.dtype(), source->dtype())) {
+            describe("mismatched ", name, ": ", name_of(source->dtype()), " given, ", name_of(target.dtype()),
+                     " needed");
+        }
+    }
+    std::size_t i = 0;
+    for (const auto& [full, tensor] : state) {
+        if (!full.starts_with(options.prefix) || used[i++]) continue;
+        result.unexpected.push_back(full);
+        if (options.strict) describe("unexpected ", full, " ", tensor.shape_text());
+    }
     require<ValueError>(problems.empty(), "load_state_dict: names and shapes must match:", problems);
+    for (std::size_t t = 0; t < targets.size(); ++t)
+        if (sources[t]) targets[t].tensor.assign(*sources[t]);
+    return result;
+}
+
+}  // namespace detail
+
+/// Copies the tensors of `state` into the parameters and buffers of the same names and returns the names that were on
+/// one side only. Throws ValueError that lists every mismatched shape and type and, when strict, every missing and
+/// unexpected name at once; then nothing has been changed.
+template <Module M>
+LoadResult load_state_dict(M& module, const StateDict& state, const LoadOptions& options = {}) {
+    std::vector<NamedTensor> targets;
     for_each_tensor(module, [&](const std::string& name, auto& tensor) {
-        if (const AnyTensor* source = state.find(options.prefix + name)) AnyTensor(tensor).assign(*source);
+        targets.push_back({name, AnyTensor(tensor)});
     });
+    return detail::load_tensors(std::move(targets), state, options);
 }
 
 /// Takes `module` out of training: its parameters get no gradients, its normalisation layers keep their statistics.
