@@ -37,6 +37,7 @@ struct TileBlock {
 /// All tiles of M x M outputs, in blocks of at most `limit` tiles.
 struct TileGrid {
     Index down, across, batch;    ///< tiles of one image, and images
+    Index unit;                   ///< a part of a row is whole units of tiles: it begins at a cache line of the plane
     Index parts;                  ///< blocks that a row of tiles is cut into
     Index row_blocks, per_image;  ///< pieces that all rows are cut into; rows of one image
 
@@ -44,13 +45,15 @@ struct TileGrid {
         : down(ceil_div(g.out_h, outputs)),
           across(ceil_div(g.out_w, outputs)),
           batch(g.batch),
-          parts(ceil_div(across, limit)),
+          unit(limit >= 16 / outputs ? 16 / outputs : 1),
+          parts(across > limit ? ceil_div(ceil_div(across, unit), limit / unit) : 1),
           row_blocks(parts > 1 ? batch * down : ceil_div(batch * down, larger(1, limit / across))),
           per_image(down) {}
 
     Index blocks() const { return row_blocks * parts; }
     TileBlock block(Index i) const {
-        return {piece(batch * down, row_blocks, i / parts), piece(across, parts, i % parts)};
+        const Piece units = piece(ceil_div(across, unit), parts, i % parts);
+        return {piece(batch * down, row_blocks, i / parts), {units.begin * unit, smaller(units.end * unit, across)}};
     }
     /// Tiles of the largest block.
     Index most() const { return block(0).tiles(); }

@@ -4,6 +4,7 @@
 #include <lamina/kernels/conv/winograd/blocks.hpp>
 #include <lamina/kernels/conv/winograd/tile.hpp>
 #include <lamina/kernels/gemm/epilogue.hpp>
+#include <lamina/kernels/policy.hpp>
 #include <lamina/parallel/scratch.hpp>
 #include <lamina/simd/permute.hpp>
 
@@ -24,6 +25,12 @@ struct StripWriter {
     void (*write)(const void* epilogue, const Conv2dGeometry& g, const Strip<T>& strip, T* y);
 };
 
+/// Does the result go around the caches?
+template <class T>
+bool streams_outputs(const Conv2dGeometry& g) {
+    return g.batch * g.out_channels * g.plane() * Index(sizeof(T)) >= stream_threshold_bytes;
+}
+
 template <class V, class Count>
 LAMINA_INLINE V finish_lanes(const NoEpilogue&, V x, Index, Index, Count) {
     return x;
@@ -39,6 +46,7 @@ void write_strip(const void* self, const Conv2dGeometry& g, const Strip<T>& stri
     constexpr Index lanes = V::width;
     const auto& epilogue = epilogue_of_image(*static_cast<const Epilogue*>(self), strip.image);
     const Index plane = g.plane();
+    const bool streams = streams_outputs<T>(g);
     T* const to = y + (strip.image * g.out_channels + strip.channel) * plane;
     for (Index r = 0; r < strip.runs; ++r) {
         const T* pixels = strip.pixels + r * strip.length * lanes;
@@ -49,9 +57,11 @@ void write_strip(const void* self, const Conv2dGeometry& g, const Strip<T>& stri
                 [&](auto k) LAMINA_INLINE_LAMBDA { square[k] = simd::load<Arch>(pixels + (i + k) * lanes); });
             simd::transpose(square);
             simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
-                if (c < strip.channels)
-                    simd::store_count(to + c * plane + position + i,
-                                      finish_lanes(epilogue, square[c], strip.channel + c, position + i, count), count);
+                if (c >= strip.channels) return;
+                T* const line = to + c * plane + position + i;
+                const V done = finish_lanes(epilogue, square[c], strip.channel + c, position + i, count);
+                if (streams && count == lanes) simd::stream(line, done);
+                else simd::store_count(line, done, count);
             });
         });
     }
@@ -105,6 +115,7 @@ void winograd_output(const Conv2dGeometry& g, const TileGrid& grid, const TileBl
                          y);
         }
     }
+    if (streams_outputs<T>(g)) simd::stream_fence();
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail
