@@ -1,0 +1,67 @@
+#pragma once
+// T5's relative bias: a learned number for each head and bucket of distances, added to the scores. Near distances have
+// a bucket each, far ones share logarithmic buckets.
+#include <lamina/nn/init.hpp>
+#include <lamina/nn/observe.hpp>
+#include <lamina/ops/arithmetic.hpp>
+#include <lamina/ops/embedding.hpp>
+#include <lamina/ops/permute.hpp>
+
+#include <cmath>
+
+namespace lamina::inline LAMINA_ABI::nn {
+
+/// Options of RelativeBias.
+struct RelativeBiasConfig {
+    bool causal = false;  ///< later keys count as distance 0, and earlier ones have all buckets
+    Index buckets = 32;
+    Index max_distance = 128;  ///< from here on all share the last bucket
+    double scale = 1;          ///< of the result
+};
+
+/// Bucket of `relative` = key - query; half of the buckets are for keys behind the query unless causal. C. Raffel et
+/// al., JMLR 2020. The logarithm is taken in float, as there.
+inline Index relative_bucket(Index relative, const RelativeBiasConfig& config = {}) {
+    Index count = config.buckets, first = 0, distance = -relative;
+    if (config.causal) {
+        if (distance < 0) distance = 0;
+    } else {
+        count /= 2;
+        if (distance < 0) first = count, distance = -distance;
+    }
+    const Index exact = count / 2;
+    if (distance < exact) return first + distance;
+    const float part = std::log(float(distance) / float(exact)) /
+                       float(std::log(double(config.max_distance) / double(exact))) * float(count - exact);
+    const Index far = exact + Index(part);
+    return first + (far < count ? far : count - 1);
+}
+
+/// Bias [heads, n, m] from a table [buckets, heads]; the name is that of T5's attention.
+template <Real T = float>
+struct RelativeBias {
+    static constexpr std::string_view kind = "RelativeBias";
+    RelativeBiasConfig options;
+    Parameter<T, 2> weight;  ///< [buckets, heads]
+
+    explicit RelativeBias(Index heads, const RelativeBiasConfig& config = {})
+        : options(config),
+          weight(Shape{config.buckets, heads}) {}
+    /// Normal, standard deviation 0.02: the first steps see nearly plain attention.
+    void reset(random::Rng& rng) { normal_(weight, rng, 0, 0.02); }
+
+    /// For queries at positions first, first + 1, … and keys at 0, 1, ….
+    Tensor<T, 3> operator()(Index n, Index m, Index first = 0) const {
+        auto bucket = empty<std::int64_t>(Shape{n, m});
+        // Few distances, many pairs.
+        auto by_distance = empty<std::int64_t>(Shape{n + m});
+        for (Index i = 0; i < n + m; ++i) by_distance.mutable_data()[i] = relative_bucket(i - (n - 1) - first, options);
+        for (Index i = 0; i < n; ++i)
+            for (Index j = 0; j < m; ++j) bucket.mutable_data()[i * m + j] = by_distance.data()[j - i + n - 1];
+        const auto rows = permute(embedding(bucket, weight), {2, 0, 1});
+        return observed(*this, options.scale != 1 ? rows * T(options.scale) : rows);
+    }
+    static void members(auto& self, auto&& visit) { visit("relative_attention_bias.weight", self.weight); }
+};
+
+}  // namespace lamina::inline LAMINA_ABI::nn
