@@ -82,6 +82,29 @@ void winograd_grad_rows_product(const T* v, const T* d, Index tiles, T* to, bool
     }
 }
 
+/// Writes taps [channel][tap][lanes] of up to a vector of input channels [channels) to the vector of output channels of
+/// dw that begins at `co`.
+template <class Arch, class T>
+void store_taps(const Conv2dGeometry& g, const T* from, Index co, Piece channels, T* dw, bool accumulate) {
+    using V = simd::Vec<T, Arch>;
+    constexpr Index lanes = V::width;
+    const Index count = smaller(lanes, g.out_channels - co), row = 9 * g.in_channels;
+    T* const to = dw + co * row + channels.begin * 9;
+    simd::row<Arch, T>(9 * channels.size(), [&](Index i, auto some) LAMINA_INLINE_LAMBDA {
+        V square[lanes];
+        simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
+            square[c] = c < some ? simd::load<Arch>(from + (i + c) * lanes) : V(T(0));
+        });
+        simd::transpose(square);
+        simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
+            if (c >= count) return;
+            T* const taps = to + c * row + i;
+            if (accumulate) square[c] += simd::load_count<Arch>(taps, some);
+            simd::store_count(taps, square[c], some);
+        });
+    });
+}
+
 /// Turns the sums of one vector of output channels into 3 x 3 taps, for some input channels; frequency f of the first
 /// is at `from + f * stride`.
 template <class Arch, class T, int M>
@@ -89,28 +112,18 @@ void write_weight_grad(const Conv2dGeometry& g, const T* from, Index stride, Ind
                        bool accumulate) {
     using Tile = WinogradTile<M>;
     using V = simd::Vec<T, Arch>;
-    constexpr Index lanes = V::width, panel = 2 * lanes, chunks = (9 + lanes - 1) / lanes;
-    const Index count = smaller(lanes, g.out_channels - co), row = 9 * g.in_channels;
-    for (Index ci = channels.begin; ci < channels.end; ++ci, from += panel) {
-        V w[chunks * lanes];
-        simd::unroll<int(chunks * lanes)>([&](auto k) LAMINA_INLINE_LAMBDA { w[k] = V(T(0)); });
-        transform_square<Tile::size, 3, V>(
-            [](const auto& u, auto& taps) LAMINA_INLINE_LAMBDA { Tile::weight_adjoint(u, taps); },
-            [&](int i, int j) LAMINA_INLINE_LAMBDA { return simd::load<Arch>(from + (i * Tile::size + j) * stride); },
-            [&](int i, int j, V x) LAMINA_INLINE_LAMBDA { w[i * 3 + j] = x; });
-        T* const to = dw + co * row + ci * 9;
-        simd::unroll<int(chunks)>([&](auto chunk) LAMINA_INLINE_LAMBDA {
-            constexpr Index begin = chunk * lanes, size = begin + lanes <= 9 ? lanes : 9 - begin;
-            V square[lanes];
-            simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA { square[c] = w[begin + c]; });
-            simd::transpose(square);
-            simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
-                if (c >= count) return;
-                T* const taps = to + c * row + begin;
-                simd::store_partial(taps, accumulate ? square[c] + simd::load_partial<Arch>(taps, size) : square[c],
-                                    size);
-            });
-        });
+    constexpr Index lanes = V::width, panel = 2 * lanes;
+    alignas(64) T taps[9 * lanes * lanes];
+    for (Index begin = channels.begin; begin < channels.end; begin += lanes) {
+        const Piece some{begin, smaller(begin + lanes, channels.end)};
+        T* w = taps;
+        for (Index ci = some.begin; ci < some.end; ++ci, w += 9 * lanes, from += panel)
+            transform_square<Tile::size, 3, V>(
+                [](const auto& u, auto& v) LAMINA_INLINE_LAMBDA { Tile::weight_adjoint(u, v); },
+                [&](int i, int j)
+                    LAMINA_INLINE_LAMBDA { return simd::load<Arch>(from + (i * Tile::size + j) * stride); },
+                [&](int i, int j, V x) LAMINA_INLINE_LAMBDA { simd::store(w + (i * 3 + j) * lanes, x); });
+        store_taps<Arch>(g, taps, co, some, dw, accumulate);
     }
 }
 
