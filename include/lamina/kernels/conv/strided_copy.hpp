@@ -24,34 +24,62 @@ LAMINA_INLINE void copy_every(const T* from, Index step, T* to, Index n) {
         for (Index i = 0; i < n; ++i) to[i] = from[i * step];
 }
 
-/// A vector of every second of the `count` elements at `from`, of 2 * width - 1 at most; zeros behind the last.
+/// p[0 … n) = 0 by whole vectors, which may write up to one more.
 template <class Arch, class T>
-LAMINA_INLINE simd::Vec<T, Arch> load_every_second(const T* from, Index count) {
+LAMINA_INLINE void zero_ahead(T* p, Index n) {
     constexpr Index width = simd::Vec<T, Arch>::width;
-    const auto low = simd::load_partial<Arch>(from, smaller(count, width));
-    const auto high = simd::load_partial<Arch>(from + smaller(count, width), larger(0, count - width));
-    return simd::deinterleave(low, high).first;
+    for (Index i = 0; i < n; i += width) simd::store(p + i, simd::Vec<T, Arch>(T(0)));
 }
 
-/// to[i] = from[i * step] for i in [0, n), and zeros from there to `end` or up to a vector further: a row of a strip,
-/// whose neighbour is written next.
+/// A row of a strip whose right neighbour is written next: zeros up to `begin`, every step-th element of `from` up to
+/// `end`, zeros up to `width` or up to a vector further.
 template <class Arch, class T>
-LAMINA_INLINE void copy_row(const T* from, Index step, T* to, Index n, Index end) {
-    constexpr Index width = simd::Vec<T, Arch>::width;
-    Index i = 0;
+LAMINA_INLINE void copy_row(const T* from, Index step, T* to, Index begin, Index end, Index width) {
+    constexpr Index lanes = simd::Vec<T, Arch>::width;
+    zero_ahead<Arch>(to, begin);
+    Index i = begin;
     if (step == 1) {
-        for (; i + width <= n; i += width) simd::store(to + i, simd::load<Arch>(from + i));
-        if (i < n) simd::store(to + i, simd::load_partial<Arch>(from + i, n - i)), i += width;
+        for (; i + lanes <= end; i += lanes, from += lanes) simd::store(to + i, simd::load<Arch>(from));
+        if (i < end) simd::store(to + i, simd::load_partial<Arch>(from, end - i)), i += lanes;
     } else if (step == 2) {
-        for (; i + width < n; i += width) {
-            const auto low = simd::load<Arch>(from + 2 * i), high = simd::load<Arch>(from + 2 * i + width);
-            simd::store(to + i, simd::deinterleave(low, high).first);
+        const auto store = [&](auto low, auto high)
+                               LAMINA_INLINE_LAMBDA { simd::store(to + i, simd::deinterleave(low, high).first); };
+        for (; i + lanes < end; i += lanes, from += 2 * lanes)
+            store(simd::load<Arch>(from), simd::load<Arch>(from + lanes));
+        if (i < end) {
+            // Behind the last element there may be nothing.
+            const Index rest = 2 * (end - i) - 1, low = smaller(rest, lanes);
+            store(simd::load_partial<Arch>(from, low), simd::load_partial<Arch>(from + low, rest - low));
+            i += lanes;
         }
-        if (i < n) simd::store(to + i, load_every_second<Arch>(from + 2 * i, 2 * (n - i) - 1)), i += width;
     } else {
-        for (; i < n; ++i) to[i] = from[i * step];
+        for (; i < end; ++i, from += step) to[i] = *from;
     }
-    for (; i < end; i += width) simd::store(to + i, simd::Vec<T, Arch>(T(0)));
+    zero_ahead<Arch>(to + i, width - i);
+}
+
+/// Two such rows: the even elements of from [0, n), after zeros up to `first_even`, and the odd ones after `first_odd`.
+template <class Arch, class T>
+LAMINA_INLINE void copy_halves(const T* from, Index n, T* even, Index first_even, T* odd, Index first_odd,
+                               Index width) {
+    constexpr Index lanes = simd::Vec<T, Arch>::width;
+    zero_ahead<Arch>(even, first_even);
+    zero_ahead<Arch>(odd, first_odd);
+    const auto store = [&](Index i, auto low, auto high) LAMINA_INLINE_LAMBDA {
+        const auto halves = simd::deinterleave(low, high);
+        simd::store(even + first_even + i, halves.first);
+        simd::store(odd + first_odd + i, halves.second);
+    };
+    Index i = 0;
+    for (; 2 * (i + lanes) <= n; i += lanes)
+        store(i, simd::load<Arch>(from + 2 * i), simd::load<Arch>(from + 2 * i + lanes));
+    if (2 * i < n) {
+        const Index rest = n - 2 * i, low = smaller(rest, lanes);
+        store(i, simd::load_partial<Arch>(from + 2 * i, low), simd::load_partial<Arch>(from + 2 * i + low, rest - low));
+        i += lanes;
+    }
+    zero_ahead<Arch>(even + first_even + i, width - first_even - i);
+    zero_ahead<Arch>(odd + first_odd + i, width - first_odd - i);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail

@@ -49,16 +49,11 @@ public:
         }
         fill_offsets();
         const Index threads = parallel::num_threads();
-        // Many strips are handed out, some neighbours at a time; of few, each is shared by all threads.
-        if (tasks % threads == 0 || tasks >= 4 * threads) {
-            const Index parts = smaller(tasks, threads == 1 ? 1 : 4 * threads);
-            parallel::for_each(parts, [&](Index part) {
-                const Piece own = piece(tasks, parts, part);
-                for (Index task = own.begin; task < own.end; ++task) run_strip(task, own.end, false);
-            });
-        } else {
-            for (Index task = 0; task < tasks; ++task) run_strip(task, tasks, true);
-        }
+        // Many strips are handed out; of few, each is shared by all threads.
+        if (tasks % threads == 0 || tasks >= 4 * threads)
+            parallel::for_each(tasks, [&](Index task) { run_strip(task, false); });
+        else
+            for (Index task = 0; task < tasks; ++task) run_strip(task, true);
     }
 
 private:
@@ -105,39 +100,12 @@ private:
                 nullptr};
     }
 
-    /// Computes one strip; asks for the input of the next, up to task `end`, meanwhile.
-    void run_strip(Index task, Index end, bool shared) const {
+    void run_strip(Index task, bool shared) const {
         Strip strip = strip_of(task);
         for (Index block = 0; block < plan_.blocks; ++block) {
             strip.data = take_strip(strip, plan_.block(block), shared);
-            FetchAhead<T> ahead{};
-            if (!shared && block + 1 < plan_.blocks) ahead = fetch_ahead(strip, block + 1);
-            else if (!shared && task + 1 < end) ahead = fetch_ahead(strip_of(task + 1), 0);
-            each(plan_.channel_tiles(), shared, [&](Index tile) {
-                FetchAhead<T> none{};
-                run_tile(strip, block, tile, shared ? none : ahead);
-            });
+            each(plan_.channel_tiles(), shared, [&](Index tile) { run_tile(strip, block, tile); });
         }
-    }
-
-    /// The input of the first image of a strip, a few lines of it for each tile.
-    FetchAhead<T> fetch_ahead(const Strip& strip, Index block) const {
-        const Conv2dGeometry& g = plan_.g;
-        const PhaseAxis& v = plan_.vertical;
-        const Index first = larger(0, strip.rows.begin * v.stride - v.pad);
-        const Index last = smaller(g.in_h, (strip.rows.end - 1) * v.stride - v.pad + (v.kernel - 1) * v.dilation + 1);
-        const Piece channels = plan_.block(block);
-        FetchAhead<T> ahead{};
-        ahead.from =
-            x_ + ((strip.images.begin * g.in_channels) + strip.group * g.group_in() + channels.begin) * g.in_plane() +
-            first * g.in_w;
-        ahead.plane = g.in_plane();
-        ahead.planes = channels.size();
-        ahead.lines = ceil_div(larger(0, last - first) * g.in_w * Index(sizeof(T)), 64);
-        const Index tiles = plan_.channel_tiles() * larger(1, strip.rows.size() * g.out_w / Plan::panel);
-        ahead.share = ceil_div(ahead.planes * ahead.lines, tiles);
-        if (ahead.lines == 0) ahead.share = 0;
-        return ahead;
     }
 
     const T* take_strip(const Strip& strip, Piece channels, bool shared) const {
@@ -149,13 +117,15 @@ private:
         const Index count = channels.size();
         each(strip.images.size() * count, shared, [&](Index i) {
             const Index image = i / count, channel = i - image * count;
-            copy_strip<Arch>(plan_, first + (image * g.in_channels + channel) * g.in_plane(), strip.rows,
-                             copy + image * plan_.image_size() + channel * plan_.channel_size());
+            const T* plane = first + (image * g.in_channels + channel) * g.in_plane();
+            // Where planes are many, each is short and its beginning would be waited for.
+            copy_strip<Arch>(plan_, plane, count >= 16 && channel + 1 < count ? plane + g.in_plane() : nullptr,
+                             strip.rows, copy + image * plan_.image_size() + channel * plan_.channel_size());
         });
         return copy;
     }
 
-    void run_tile(const Strip& strip, Index block, Index tile, FetchAhead<T>& ahead) const {
+    void run_tile(const Strip& strip, Index block, Index tile) const {
         const Conv2dGeometry& g = plan_.g;
         const Index count = plan_.block(block).size();
         const Piece outputs = plan_.channel_tile(tile);
@@ -170,14 +140,14 @@ private:
             const T* data = strip.data + (image - strip.images.begin) * plan_.image_size();
             const auto& epilogue = epilogue_of_image(epilogue_, image);
             if (plan_.channel_lanes)
-                sweep_channel_lanes(data, strip.rows, outputs.size(), count, task, target, epilogue, ahead);
-            else sweep_pixel_lanes(data, strip.rows, outputs.size(), task, target, epilogue, ahead);
+                sweep_channel_lanes(data, strip.rows, outputs.size(), count, task, target, epilogue);
+            else sweep_pixel_lanes(data, strip.rows, outputs.size(), task, target, epilogue);
         }
     }
 
     template <class Finish>
     void sweep_pixel_lanes(const T* data, Piece rows, Index channels, DirectTask<T>& task,
-                           const DirectTarget<T>& target, const Finish& finish, FetchAhead<T>& ahead) const {
+                           const DirectTarget<T>& target, const Finish& finish) const {
         const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
         const bool exact = !plan_.flat || pitch == out_w;
         const Index runs = plan_.flat ? 1 : rows.size();
@@ -193,8 +163,6 @@ private:
                 task.out_row = direct ? target.plane : Plan::panel;
                 task.columns = direct ? pixels - (pixels > Plan::lanes ? Plan::lanes : 0) : Plan::lanes;
                 task.accumulate = direct && target.add;
-                ahead.fetch_share();
-                if (direct) fetch_rows(target, channels, position, pixels);
                 pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
                 if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
                 else store_pieces(target, buffer, channels, rows.begin + at / pitch, column, pixels, finish);
@@ -216,7 +184,7 @@ private:
 
     template <class Finish>
     void sweep_channel_lanes(const T* data, Piece rows, Index channels, Index inputs, DirectTask<T>& task,
-                             const DirectTarget<T>& target, const Finish& finish, FetchAhead<T>& ahead) const {
+                             const DirectTarget<T>& target, const Finish& finish) const {
         constexpr Index most = tile_rows<Arch>;
         const Index out_w = plan_.g.out_w, kernel_h = plan_.g.kernel_h;
         const Index width = packed_width(plan_, channels), row_terms = inputs * plan_.g.kernel_w;
@@ -242,8 +210,6 @@ private:
                 const Piece part = piece(length, pieces, i);
                 const Index position = (rows.begin + row) * out_w + part.begin, pixels = together * part.size();
                 task.strip = data + row * plan_.pitch + part.begin;
-                ahead.fetch_share();
-                fetch_rows(target, channels, position, pixels);
                 channel_lanes_tile_for<Arch, T>(together, part.size(), channels)(task);
                 store_transposed<Arch>(target, task.out, width, channels, position, pixels, finish);
             }

@@ -159,7 +159,7 @@ private:
         for (Index image = images.begin; image < images.end; ++image) {
             const T* from = x_ + (image * g.in_channels + group * g.group_in() + channels.begin) * g.in_plane();
             for (Index c = 0; c < channels.size(); ++c)
-                copy_strip<Arch>(layout_, from + c * g.in_plane(), rows, strip + c * channel_size());
+                copy_strip<Arch>(layout_, from + c * g.in_plane(), (const T*)nullptr, rows, strip + c * channel_size());
             turn_rows<Arch>(strip, offsets, lane.size(), positions(), turned + (image - images.begin) * turned_size(),
                             panel);
         }

@@ -2,13 +2,13 @@
 // How a direct convolution is laid out before anything is computed: which of pixels and channels become lanes, the
 // strips of output rows whose input is copied at a time, the channels of it that one pass adds up.
 #include <lamina/kernels/conv/direct/strip.hpp>
-#include <lamina/kernels/gemm/tile.hpp>
+#include <lamina/kernels/gemm/block.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
 /// Sizes are of this library's choosing, not read from the machine: results must not depend on it.
 struct DirectPolicy {
-    static constexpr Index strip_bytes = 384 << 10;   ///< of copied input: with the weights of one tile in L2
+    static constexpr Index strip_bytes = 512 << 10;   ///< of copied input: with the weights of one tile in L2
     static constexpr Index least_pixels = 192;        ///< of a strip, so that weights from memory are used often enough
     static constexpr Index deepest = 2304;            ///< terms of a sum in one pass: a tile's weights stay in L2
     static constexpr Index visits_worth_packing = 3;  ///< of strips by each tile
@@ -75,7 +75,7 @@ Conv2dGeometry reshaped(Conv2dGeometry g) {
 template <class Arch, class T>
 DirectPlan<Arch, T>::DirectPlan(const Conv2dGeometry& sizes) : StripLayout(reshaped<Arch, T>(sizes)) {
     choose_lanes();
-    in_place = g.pointwise() && (channel_lanes || g.plane() % lanes == 0);
+    in_place = g.pointwise() && (channel_lanes || (g.plane() % lanes == 0 && !crowds_cache<T>(g.plane())));
     cut();
 }
 

@@ -15,34 +15,6 @@ struct DirectTarget {
     bool add, last;  ///< is there a sum already, and is it complete now?
 };
 
-/// Asks for the lines that a tile is going to write, before it begins.
-template <class T>
-LAMINA_INLINE void fetch_rows(const DirectTarget<T>& to, Index channels, Index position, Index pixels) {
-    T* first = to.y + position;
-    for (Index i = 0; i < channels; ++i, first += to.plane) {
-        simd::prefetch_write(first);
-        simd::prefetch_write(first + pixels - 1);
-    }
-}
-
-/// Lines of planes that are asked for little by little, while something else is computed.
-template <class T>
-struct FetchAhead {
-    const T* from;
-    Index plane, planes, lines, share;  ///< elements from plane to plane, how many, lines of each, lines at a time
-    Index line = 0;
-
-    void fetch_share() {
-        for (Index i = 0; i < share && planes > 0; ++i) {
-            simd::prefetch_l2(from + line * (64 / Index(sizeof(T))));
-            if (++line < lines) continue;
-            line = 0;
-            --planes;
-            from += plane;
-        }
-    }
-};
-
 template <class Arch, class Epilogue, class V, class Count>
 LAMINA_INLINE V finished(const Epilogue& epilogue, V x, Index channel, Index position, Count count, bool last) {
     if constexpr (std::is_same_v<Epilogue, NoEpilogue>) return x;

@@ -12,24 +12,33 @@ struct StripLayout {
     PhaseAxis vertical, horizontal;
     Index pitch;     ///< elements from row to row
     Index rows = 1;  ///< of the result
+    bool halves;     ///< are there two horizontal phases, the even and the odd columns of the image?
 
     explicit StripLayout(const Conv2dGeometry& sizes)
         : g(sizes),
           vertical{g.kernel_h, g.stride_h, g.dilation_h, g.pad_h, g.in_h, g.out_h},
           horizontal{g.kernel_w, g.stride_w, g.dilation_w, g.pad_w, g.in_w, g.out_w},
-          pitch(horizontal.pitch()) {}
+          pitch(horizontal.pitch()),
+          halves(g.stride_w == 2 && horizontal.phases() == 2 && g.pad_w >= 0) {}
 
-    Index phase_size() const { return (rows + vertical.reach()) * pitch; }
+    Index phase_size() const { return phase_size(rows); }
     /// Elements of one channel. Its last row ends with zeros that no other row shares.
     Index channel_extent(Index strip_rows) const {
-        return vertical.phases() * horizontal.phases() * (strip_rows + vertical.reach()) * pitch + horizontal.width() -
-               pitch;
+        return vertical.phases() * horizontal.phases() * phase_size(strip_rows) + horizontal.width() - pitch;
     }
 
     /// Where in a channel the first output reads for a tap.
     Index offset(Index ky, Index kx) const {
         const Index phase = vertical.phase(ky) * horizontal.phases() + horizontal.phase(kx);
         return phase * phase_size() + vertical.shift(ky) * pitch + horizontal.shift(kx);
+    }
+
+private:
+    /// Rows are copied by whole vectors, which may write too much behind the last.
+    static constexpr Index slack = 16;
+
+    Index phase_size(Index strip_rows) const {
+        return (strip_rows + vertical.reach()) * pitch + (horizontal.phases() > 1 ? slack : 0);
     }
 };
 
@@ -42,30 +51,46 @@ constexpr Index spread_channels(Index size) {
     return distance * Index(sizeof(T)) % 1024 == 0 ? distance + line : distance;
 }
 
-/// Copies what the output rows [rows) see of one channel, `plane`, to `to`.
+/// Copies what the output rows [rows) see of one channel, `plane`, to `to`, and asks for `next`, the plane after it.
 template <class Arch, class T>
-void copy_strip(const StripLayout& layout, const T* plane, Piece rows, T* to) {
+void copy_strip(const StripLayout& layout, const T* plane, const T* next, Piece rows, T* to) {
+    constexpr Index line = 64 / Index(sizeof(T));
     const PhaseAxis &vertical = layout.vertical, &horizontal = layout.horizontal;
-    constexpr Index lanes = simd::Vec<T, Arch>::width;
     const Index width = horizontal.width(), height = rows.size() + vertical.reach();
     if (layout.g.pointwise())
-        return copy_row<Arch>(plane + rows.begin * width, 1, to, rows.size() * width, rows.size() * width);
-    for (Index p = 0; p < vertical.phases(); ++p)
+        return copy_row<Arch>(plane + rows.begin * width, 1, to, 0, rows.size() * width, rows.size() * width);
+    for (Index p = 0; p < vertical.phases(); ++p) {
+        T* const top = to + p * horizontal.phases() * layout.phase_size();
+        // Calls f(is it in the margin?, row of the image, offset of the strip's row) for each row.
+        const auto rows_of = [&](const T* fetch, auto&& f) LAMINA_INLINE_LAMBDA {
+            Index y = rows.begin * vertical.stride + vertical.first(p);
+            for (Index i = 0; i < height; ++i, y += vertical.stride) {
+                const bool outside = y < 0 || y >= vertical.in;
+                if (fetch && !outside)
+                    for (Index x = 0; x < horizontal.in; x += line) simd::prefetch(fetch + y * horizontal.in + x);
+                f(outside, plane + (outside ? 0 : y * horizontal.in), i * layout.pitch);
+            }
+        };
+        if (layout.halves) {
+            // One phase begins with column 0 of the image, the other with column 1.
+            const Index first = horizontal.pad % 2;
+            T *even = top + first * layout.phase_size(), *odd = top + (1 - first) * layout.phase_size();
+            const Index even_begin = horizontal.inside(first).begin, odd_begin = horizontal.inside(1 - first).begin;
+            rows_of(next, [&](bool outside, const T* from, Index at) LAMINA_INLINE_LAMBDA {
+                copy_halves<Arch>(from, outside ? 0 : horizontal.in, even + at, even_begin, odd + at, odd_begin, width);
+            });
+            continue;
+        }
         for (Index q = 0; q < horizontal.phases(); ++q) {
             const Piece inside = horizontal.inside(q);
             const Index first = inside.begin * horizontal.stride + horizontal.first(q);
-            T* row = to + (p * horizontal.phases() + q) * layout.phase_size();
-            Index y = rows.begin * vertical.stride + vertical.first(p);
-            for (Index i = 0; i < height; ++i, row += layout.pitch, y += vertical.stride) {
-                const bool outside = y < 0 || y >= vertical.in;
-                // Whole vectors: what is too much is overwritten by the rest of the row, or by the next.
-                for (Index i = 0; i < (outside ? width : inside.begin); i += lanes)
-                    simd::store(row + i, simd::Vec<T, Arch>(T(0)));
-                if (!outside)
-                    copy_row<Arch>(plane + y * horizontal.in + first, horizontal.stride, row + inside.begin,
-                                   inside.size(), width - inside.begin);
-            }
+            T* phase = top + q * layout.phase_size();
+            rows_of(q == 0 ? next : nullptr, [&](bool outside, const T* from, Index at) LAMINA_INLINE_LAMBDA {
+                copy_row<Arch>(from + first, horizontal.stride, phase + at, outside ? width : inside.begin,
+                               outside ? width : inside.end, width);
+            });
         }
+    }
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail
