@@ -16,8 +16,10 @@ BEGIN {
     split("optim train io interop vision diffusion text", upper)
     for (i in upper) above[upper[i]] = above["nn"] " nn"
     above["vision"] = above["nn"] " nn io"
+    above["train"] = above["nn"] " nn io"
+    above["data"] = above["ops"] " ops io"
     above["losses"] = above["nn"] " nn vision"
-    above["models"] = above["losses"] " losses optim train io interop diffusion text"
+    above["models"] = above["losses"] " losses optim train data io interop diffusion text"
 }
 function offence(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; ++offences }
 function finish_file() {
