@@ -34,17 +34,22 @@ LAMINA_INLINE void write_row_lanes(T* y, simd::Vec<T, Arch> v, Count count) {
     else simd::store_count(y, v, count);
 }
 
-/// Output o of one row.
-template <class T>
-T resample_one(const ResampleTable<T>& table, Index o, const T* x) {
+/// Outputs `from` to `to` - 1 of one row, one by one.
+template <int Taps, RowWrite W, class T>
+void resample_ends(const ResampleTable<T>& table, Index from, Index to, const T* x, T* y) {
     using V = simd::Vec<T, simd::scalar>;
-    const Index first = table.begin[std::size_t(o)], taps = table.begin[std::size_t(o) + 1] - first;
-    const Index* index = table.index.data() + first;
-    const T* weight = table.weight.data() + first;
-    return sum_of_terms<0, V>(taps, [&](Index k, V sum, auto is_first) {
-        if constexpr (is_first) return V(x[index[k]]) * V(weight[k]);
-        else return fma(V(x[index[k]]), V(weight[k]), sum);
-    })[0];
+    const Index *begin = table.begin.data(), *index = table.index.data();
+    const T* weight = table.weight.data();
+    for (Index o = from; o < to; ++o) {
+        const Index first = begin[o];
+        const V sum =
+            sum_of_terms<Taps, V>(begin[o + 1] - first, [&](Index k, V so_far, auto is_first) LAMINA_INLINE_LAMBDA {
+                const V in = x[index[first + k]], factor = weight[first + k];
+                if constexpr (is_first) return in * factor;
+                else return fma(in, factor, so_far);
+            });
+        y[o] = W == RowWrite::add ? y[o] + sum[0] : sum[0];
+    }
 }
 
 /// Lanes of vector `k` that belong to the first `count` groups of R.
@@ -80,15 +85,15 @@ void grow_periods(const ResampleTable<T>& table, const T* x, T* y) {
 }
 
 /// All periods of a row that shrinks S times: inputs are dealt out to S vectors, one filter runs over them.
-template <int S, RowWrite W, class Arch, class T>
+template <int S, int Taps, RowWrite W, class Arch, class T>
 void shrink_periods(const ResampleTable<T>& table, const T* x, T* y) {
     using V = simd::Vec<T, Arch>;
     const Index q0 = table.first_period, first = table.begin[std::size_t(q0)];
-    const Index taps = table.begin[std::size_t(q0) + 1] - first;
+    const Index taps = Taps > 0 ? Taps : table.begin[std::size_t(q0) + 1] - first;
     const T *weight = table.weight.data() + first, *from = x + table.index[std::size_t(first)];
     simd::row<Arch, T>(table.end_period - q0, [&](Index q, auto count) LAMINA_INLINE_LAMBDA {
         V sum(T(0));
-        for (Index k = 0; k < taps; k += S) {
+        const auto deal = [&](Index k) LAMINA_INLINE_LAMBDA {
             V v[S];
             simd::unroll<S>([&](auto j) LAMINA_INLINE_LAMBDA {
                 const T* in = from + q * S + k + j * V::width;
@@ -100,7 +105,11 @@ void shrink_periods(const ResampleTable<T>& table, const T* x, T* y) {
                 if (k + j == 0) sum = v[0] * V(weight[0]);
                 else if (k + j < taps) sum = fma(v[j], V(weight[k + j]), sum);
             });
-        }
+        };
+        if constexpr (Taps > 0)
+            simd::unroll<(Taps + S - 1) / S>([&](auto group) LAMINA_INLINE_LAMBDA { deal(group * S); });
+        else
+            for (Index k = 0; k < taps; k += S) deal(k);
         write_row_lanes<W>(y + q0 + q, sum, count);
     });
 }
@@ -110,28 +119,33 @@ bool is_periodic(const ResampleTable<T>& t) {
     return t.phases <= 4 && t.stride <= 4 && t.phases != t.stride;
 }
 
+/// Calls f(std::integral_constant<int, taps>) for the numbers of taps worth their own code, else f(0).
+template <class F>
+LAMINA_INLINE void for_taps(Index taps, F&& f) {
+    if (taps == 1) f(std::integral_constant<int, 1>{});
+    else if (taps == 2) f(std::integral_constant<int, 2>{});
+    else if (taps == 4) f(std::integral_constant<int, 4>{});
+    else f(std::integral_constant<int, 0>{});
+}
+
 /// y [out] = x [in] resampled by a table that is_periodic.
 template <RowWrite W, class Arch, class T>
 void resample_periodic(const ResampleTable<T>& table, const T* x, T* y) {
-    const auto one_by_one = [&](Index from, Index to) {
-        for (Index o = from; o < to; ++o)
-            if constexpr (W == RowWrite::add) y[o] += resample_one(table, o, x);
-            else y[o] = resample_one(table, o, x);
-    };
-    one_by_one(0, table.first_period * table.phases);
-    const auto grow = [&](auto r) {
-        if (table.taps == 1) grow_periods<r, 1, W, Arch>(table, x, y);
-        else if (table.taps == 2) grow_periods<r, 2, W, Arch>(table, x, y);
-        else if (table.taps == 4) grow_periods<r, 4, W, Arch>(table, x, y);
-        else grow_periods<r, 0, W, Arch>(table, x, y);
-    };
-    if (table.phases == 2) grow(std::integral_constant<int, 2>{});
-    else if (table.phases == 3) grow(std::integral_constant<int, 3>{});
-    else if (table.phases == 4) grow(std::integral_constant<int, 4>{});
-    else if (table.stride == 2) shrink_periods<2, W, Arch>(table, x, y);
-    else if (table.stride == 3) shrink_periods<3, W, Arch>(table, x, y);
-    else shrink_periods<4, W, Arch>(table, x, y);
-    one_by_one(table.end_period * table.phases, table.out);
+    const Index begin = table.first_period * table.phases, end = table.end_period * table.phases;
+    for_taps(table.taps, [&](auto taps) {
+        resample_ends<taps, W>(table, 0, begin, x, y);
+        if (table.phases == 2) grow_periods<2, taps, W, Arch>(table, x, y);
+        else if (table.phases == 3) grow_periods<3, taps, W, Arch>(table, x, y);
+        else if (table.phases == 4) grow_periods<4, taps, W, Arch>(table, x, y);
+        resample_ends<taps, W>(table, end, table.out, x, y);
+    });
+    if (table.phases > 1) return;
+    const Index middle = table.begin[std::size_t(begin) + 1] - table.begin[std::size_t(begin)];
+    for_taps(middle, [&](auto taps) {
+        if (table.stride == 2) shrink_periods<2, taps, W, Arch>(table, x, y);
+        else if (table.stride == 3) shrink_periods<3, taps, W, Arch>(table, x, y);
+        else shrink_periods<4, taps, W, Arch>(table, x, y);
+    });
 }
 
 }  // namespace detail

@@ -8,30 +8,49 @@ namespace lamina::inline LAMINA_ABI::kernels {
 
 namespace detail {
 
-/// y[i] = sum over k of weight[k] * x[index[k] * ld + i] for i < n.
+/// y[i] = sum over k of weight[k] * x[index[k] * ld + i] for i < n, four vectors in flight.
 template <int Taps, RowWrite W, class Arch, class T>
 void mix_terms(const T* x, Index ld, const Index* index, const T* weight, Index taps, Index n, T* y) {
     using V = simd::Vec<T, Arch>;
-    simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-        const auto term = [&](Index k, V sum, auto first) LAMINA_INLINE_LAMBDA {
-            const V v = simd::load_count<Arch>(x + index[k] * ld + i, count);
-            if constexpr (first) return v * V(weight[k]);
-            else return fma(v, V(weight[k]), sum);
+    constexpr int flight = 4;
+    struct Sums {
+        V v[flight];
+    };
+    const auto mix = [&](Index i, auto vectors, auto count) LAMINA_INLINE_LAMBDA {
+        const Index known = Taps > 0 ? Taps : taps;
+        Sums sums;
+        const T* const first = x + (known ? index[0] * ld : 0) + i;
+        const V factor = known ? weight[0] : T(0);
+        simd::unroll<vectors>([&](auto j) LAMINA_INLINE_LAMBDA {
+            sums.v[j] = known ? simd::load_count<Arch>(first + j * V::width, count) * factor : V(T(0));
+        });
+        const auto add = [&](Index k) LAMINA_INLINE_LAMBDA {
+            const T* const row = x + index[k] * ld + i;
+            const V by = weight[k];
+            simd::unroll<vectors>([&](auto j) LAMINA_INLINE_LAMBDA {
+                sums.v[j] = fma(simd::load_count<Arch>(row + j * V::width, count), by, sums.v[j]);
+            });
         };
-        write_row_lanes<W>(y + i, sum_of_terms<Taps, V>(taps, term), count);
-    });
+        if constexpr (Taps > 0) simd::unroll<Taps - 1>([&](auto k) LAMINA_INLINE_LAMBDA { add(k + 1); });
+        else
+            for (Index k = 1; k < taps; ++k) add(k);
+        simd::unroll<vectors>([&](auto j)
+                                  LAMINA_INLINE_LAMBDA { write_row_lanes<W>(y + i + j * V::width, sums.v[j], count); });
+    };
+    Index i = 0;
+    for (; i + flight * V::width <= n; i += flight * V::width)
+        mix(i, std::integral_constant<int, flight>{}, simd::FullTag<V::width>{});
+    simd::row<Arch, T>(n - i, [&](Index rest, auto count)
+                                  LAMINA_INLINE_LAMBDA { mix(i + rest, std::integral_constant<int, 1>{}, count); });
 }
 
 /// Row `o` of a table over rows of `n` elements, `ld` apart.
 template <RowWrite W, class Arch, class T>
 void mix_rows(const ResampleTable<T>& table, Index o, const T* x, Index ld, Index n, T* y) {
-    const Index first = table.begin[std::size_t(o)], taps = table.begin[std::size_t(o) + 1] - first;
-    const Index* index = table.index.data() + first;
-    const T* weight = table.weight.data() + first;
-    if (taps == 1) mix_terms<1, W, Arch>(x, ld, index, weight, taps, n, y);
-    else if (taps == 2) mix_terms<2, W, Arch>(x, ld, index, weight, taps, n, y);
-    else if (taps == 4) mix_terms<4, W, Arch>(x, ld, index, weight, taps, n, y);
-    else mix_terms<0, W, Arch>(x, ld, index, weight, taps, n, y);
+    const Index first = table.begin[std::size_t(o)], count = table.begin[std::size_t(o) + 1] - first;
+    for_taps(count, [&](auto taps) {
+        mix_terms<taps, W, Arch>(x, ld, table.index.data() + first, table.weight.data() + first, count, n, y);
+    });
 }
 
 /// Elements of scratch that `resample_rows` needs.
@@ -76,10 +95,7 @@ void resample_rows(const ResampleTable<T>& table, Index rows, const T* x, T* y, 
         for (Index r = 0; r < rows; ++r) resample_periodic<W, Arch>(table, x + r * table.in, y + r * table.out);
         return;
     }
-    if (table.taps == 1) resample_turned<1, W, Arch>(table, rows, x, y, turned);
-    else if (table.taps == 2) resample_turned<2, W, Arch>(table, rows, x, y, turned);
-    else if (table.taps == 4) resample_turned<4, W, Arch>(table, rows, x, y, turned);
-    else resample_turned<0, W, Arch>(table, rows, x, y, turned);
+    for_taps(table.taps, [&](auto taps) { resample_turned<taps, W, Arch>(table, rows, x, y, turned); });
 }
 
 }  // namespace detail
