@@ -38,8 +38,7 @@ void winograd_output_grad(const Conv2dGeometry& g, const TileGrid& grid, const T
     T* const rows = parallel::scratch<T>(M * pitch, slot);
     for (Index r = 0; r < block.rows.size(); ++r) {
         const TileRow part = block.at(r, grid.per_image);
-        const Planes<T> planes{dy + (part.image * g.out_channels + channel) * g.plane(),
-                               larger(0, smaller(lanes, g.out_channels - channel)), g.plane(), g.out_h, g.out_w};
+        const Planes<Arch, T> planes(dy, part.image, g.out_channels, channel, g.out_h, g.out_w);
         for (int i = 0; i < M; ++i)
             gather_pixels<Arch>(planes, part.row * M + i, part.columns.begin * M, pixels, rows + i * pitch);
         const T* from = rows;
@@ -58,7 +57,11 @@ void winograd_grad_rows_product(const T* v, const T* d, Index tiles, T* to, bool
     constexpr int lanes = V::width, panel = 2 * lanes;
     V sum[Rows][2];
     LAMINA_UNROLL
-    for (int i = 0; i < Rows; ++i) sum[i][0] = sum[i][1] = V(T(0));
+    for (int i = 0; i < Rows; ++i) {
+        sum[i][0] = sum[i][1] = V(T(0));
+        simd::prefetch_write(to + i * panel);
+        simd::prefetch_write(to + i * panel + lanes);
+    }
     _Pragma("GCC unroll 1") for (Index t = tiles; t > 0; --t, v += lanes, d += panel) {
         const V first = simd::load<Arch>(d), second = simd::load<Arch>(d + lanes);
         LAMINA_UNROLL

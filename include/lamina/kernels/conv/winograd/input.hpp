@@ -9,48 +9,58 @@
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
-/// Some planes of an image, one for each lane; fewer than lanes at the last channels.
-template <class T>
+/// Some planes of an image, one for each lane; past the last channel the last, whose values nobody reads.
+template <class Arch, class T>
 struct Planes {
+    static constexpr Index lanes = simd::Vec<T, Arch>::width;
     const T* data;
-    Index count, step, height, width;
+    Index height, width;
+    Index offsets[lanes];
+
+    Planes(const T* images, Index image, Index channels, Index channel, Index h, Index w)
+        : data(images + (image * channels + channel) * h * w),
+          height(h),
+          width(w) {
+        for (Index c = 0; c < lanes; ++c) offsets[c] = smaller(c, channels - 1 - channel) * h * w;
+    }
 };
 
 /// Pixels [x, x + count) of row y as `count` vectors of channels; zeros outside the image. `to` has room for one vector
 /// of pixels more.
 template <class Arch, class T>
-void gather_pixels(const Planes<T>& p, Index y, Index x, Index count, T* to) {
+void gather_pixels(const Planes<Arch, T>& p, Index y, Index x, Index count, T* to) {
     using V = simd::Vec<T, Arch>;
     constexpr Index lanes = V::width;
     const bool outside = y < 0 || y >= p.height;
     const Index begin = outside ? count : smaller(count, larger(0, -x));
     const Index end = outside ? count : larger(begin, smaller(count, p.width - x));
-    for (Index i = 0; i < begin; ++i) simd::store(to + i * lanes, V(T(0)));
-    for (Index i = end; i < count; ++i) simd::store(to + i * lanes, V(T(0)));
-    const T* from = p.data + y * p.width + x + begin;
-    to += begin * lanes;
-    const Index below = y + 1 < p.height ? p.width : 0;
+    const auto clear = [&](Index i, Index until) {
+        for (; i < until; ++i) simd::store(to + i * lanes, V(T(0)));
+    };
+    clear(0, begin);
+    const T* from = p.data + y * p.width + x;
+    const Index ahead = 2 * p.width;  // far enough for the third-level cache
     const auto turn = [&](Index i, auto some) LAMINA_INLINE_LAMBDA {
         V square[lanes];
         simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
-            if (c < p.count) {
-                square[c] = simd::load_count<Arch>(from + c * p.step + i, some);
-                simd::prefetch(from + c * p.step + below + i);
-            } else square[c] = V(T(0));
+            const T* line = from + p.offsets[c] + i;
+            square[c] = simd::load_count<Arch>(line, some);
+            simd::prefetch(line + ahead);
         });
         simd::transpose(square);
-        simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA {
-            if (c < some) simd::store(to + (i + c) * lanes, square[c]);
-        });
+        // A last vector that is not whole spills over into what is cleared afterwards.
+        simd::unroll<int(lanes)>([&](auto c) LAMINA_INLINE_LAMBDA { simd::store(to + (i + c) * lanes, square[c]); });
     };
     // In long rows vectors begin at cache lines: planes are often a power of two apart and share a cache set, where a
     // line is gone before the next vector comes for its other half.
-    const Index inside = end - begin, off = Index(reinterpret_cast<std::uintptr_t>(from) / sizeof(T)) % lanes;
+    const Index inside = end - begin, off = Index(reinterpret_cast<std::uintptr_t>(from + begin) / sizeof(T)) % lanes;
     const Index first = inside > 4 * lanes && off > 0 ? lanes - off : 0;
     if constexpr (lanes > 1) {
-        if (first > 0) turn(0, first);
+        if (first > 0) turn(begin, first);
     }
-    simd::row<Arch, T>(inside - first, [&](Index i, auto some) LAMINA_INLINE_LAMBDA { turn(first + i, some); });
+    const Index rest = begin + first;
+    simd::row<Arch, T>(end - rest, [&](Index i, auto some) LAMINA_INLINE_LAMBDA { turn(rest + i, some); });
+    clear(end, count);
 }
 
 /// Transforms the tiles of one row. Tile t of frequency f goes to `to + f * stride + t * lanes`.
@@ -79,8 +89,7 @@ void winograd_input(const Conv2dGeometry& g, const TileGrid& grid, const TileBlo
     for (int i = 0; i < size; ++i) rows[i] = room + i * pitch;
     for (Index r = 0; r < block.rows.size(); ++r) {
         const TileRow part = block.at(r, grid.per_image);
-        const Planes<T> planes{x + (part.image * g.in_channels + channel) * g.in_plane(),
-                               smaller(lanes, g.in_channels - channel), g.in_plane(), g.in_h, g.in_w};
+        const Planes<Arch, T> planes(x, part.image, g.in_channels, channel, g.in_h, g.in_w);
         int have = 0;
         if (r > 0 && part.row > 0) {
             T* old[size];
