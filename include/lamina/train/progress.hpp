@@ -42,6 +42,7 @@ public:
         if (!visible_) return;
         const auto now = Clock::now();
         if (drawn_ && done < total_ && now - last_drawn_ < std::chrono::milliseconds(100)) return;
+        note_rate(now, done);
         last_drawn_ = now;
         drawn_ = true;
         std::fputs(("\r" + line(done, metrics, columns()) + "\033[K").c_str(), stderr);
@@ -60,14 +61,16 @@ public:
     /// Items per second so far.
     double rate() const { return double(done_) / (seconds() > 0 ? seconds() : 1e-9); }
 
-    /// What is drawn, cut to `width` columns. The bar takes what the text leaves.
+    /// What is drawn, cut to `width` columns. The bar takes what the text leaves. The time left follows from the rate
+    /// of the last seconds, since work is not always equally fast.
     std::string line(Index done, std::initializer_list<Metric> metrics, int width) const {
         const double part = double(done < total_ ? done : total_) / double(total_), spent = seconds();
-        const double left = part > 0 ? spent * (1 - part) / part : 0;
+        const double overall = double(done) / (spent > 0 ? spent : 1e-9), speed = recent_ > 0 ? recent_ : overall;
+        const double left = speed > 0 ? double(total_ - done) / speed : 0;
         std::string text = printed(" %3.0f%%", 100 * part);
         for (const Metric& m : metrics) text += message("  ", m.name) + printed(" %.4g", m.value);
-        text += printed("  %.0f ", double(done) / (spent > 0 ? spent : 1e-9)) + message(unit_, "/s");
-        text += done < total_ ? printed("  %.0f s left", left) : printed("  %.1f s", spent);
+        text += printed(overall < 10 ? "  %.2g " : "  %.0f ", overall) + message(unit_, "/s");
+        text += done < total_ ? "  " + duration(left) + " left" : printed("  %.1f s", spent);
         std::string out = label_ + " ";
         const int room = width - int(out.size() + text.size()) - 3;
         if (room >= 5) {
@@ -79,8 +82,27 @@ public:
         return out;
     }
 
+    /// "12 s", "2:05 min", "3:07 h": two figures of a time that one waits for.
+    static std::string duration(double seconds) {
+        if (seconds < 99.5) return printed("%.0f s", seconds);
+        const bool minutes = seconds < 5970;
+        const auto units = static_cast<long long>((minutes ? seconds : seconds / 60) + 0.5);
+        char text[48];
+        std::snprintf(text, sizeof text, "%lld:%02lld %s", units / 60, units % 60, minutes ? "min" : "h");
+        return text;
+    }
+
 private:
     using Clock = std::chrono::steady_clock;
+
+    /// Takes the rate since the last drawing into a mean over some ten seconds.
+    void note_rate(Clock::time_point now, Index done) {
+        const double since = std::chrono::duration<double>(now - (drawn_ ? last_drawn_ : begin_)).count();
+        if (since <= 0 || done <= last_done_) return;
+        const double rate = double(done - last_done_) / since, share = recent_ > 0 ? since / (since + 10) : 1;
+        recent_ += share * (rate - recent_);
+        last_done_ = done;
+    }
 
     static std::string printed(const char* format, double number) {
         char text[48];
@@ -99,7 +121,8 @@ private:
 #endif
 
     std::string label_, unit_;
-    Index total_, done_ = 0;
+    Index total_, done_ = 0, last_done_ = 0;
+    double recent_ = 0;
     Clock::time_point begin_, end_{}, last_drawn_{};
     bool visible_, drawn_ = false, finished_ = false;
 };
