@@ -70,8 +70,15 @@ inline const Case cases[] = {
 };
 /// Sizes that are cut into several strips or blocks of channels.
 inline const Case large[] = {
-    square(1, 130, 40, 20, 3, 1, 1), square(2, 600, 14, 33, 3, 1, 1), square(1, 1100, 9, 40, 3, 2, 1),
-    square(3, 520, 7, 40, 1, 1, 0),  square(1, 4200, 4, 18, 1, 1, 0),
+    square(1, 130, 40, 20, 3, 1, 1),
+    square(2, 600, 14, 33, 3, 1, 1),
+    square(1, 1100, 9, 40, 3, 2, 1),
+    square(3, 520, 7, 40, 1, 1, 0),
+    square(1, 4200, 4, 18, 1, 1, 0),
+    {1, 2, 1, 5001, 3, 1, 5, 1, 1, 1, 1, 1, 0, 2, 0, 2},      // a long sequence
+    {1, 40, 1, 2500, 33, 1, 9, 1, 2, 1, 3, 1, 0, 12, 0, 12},  // halves of segments
+    {1, 3, 2, 4500, 18, 2, 4, 1, 3, 1, 1, 1, 0, 1, 0, 2},     // thirds of segments
+    {1, 300, 1, 2051, 16, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},   // pointwise, not of whole vectors
 };
 
 /// Calls f(input, weight, output) with the offsets of every product that the convolution adds up.

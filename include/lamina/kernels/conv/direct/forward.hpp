@@ -40,7 +40,7 @@ public:
     void run() {
         const Conv2dGeometry& g = plan_.g;
         if (g.batch * g.plane() * g.out_channels == 0) return;
-        const Index visits = ceil_div(g.batch, plan_.images) * plan_.strips, tasks = visits * g.groups;
+        const Index visits = ceil_div(g.batch, plan_.images) * plan_.strips * plan_.segments, tasks = visits * g.groups;
         // Weights that must be copied, and that often, are copied once.
         DirectWeights<T, Arch> packed;
         if (visits >= DirectPolicy::visits_worth_packing && copies_weights(plan_, w_)) {
@@ -59,9 +59,9 @@ public:
 private:
     using Plan = DirectPlan<Arch, T>;
 
-    /// A part of the work: some output rows of some images, one group of channels.
+    /// A part of the work: some rows and columns of the result for some images, one group of channels.
     struct Strip {
-        Piece images, rows;
+        Piece images, rows, columns;
         Index group;
         const T* data;
     };
@@ -93,10 +93,12 @@ private:
 
     Strip strip_of(Index task) const {
         const Conv2dGeometry& g = plan_.g;
-        const Index strips = task / plan_.strips, first = strips / g.groups * plan_.images;
+        const Index segment = task % plan_.segments, strip = task / plan_.segments % plan_.strips;
+        const Index rest = task / plan_.segments / plan_.strips, first = rest / g.groups * plan_.images;
         return {{first, smaller(first + plan_.images, g.batch)},
-                piece(g.out_h, plan_.strips, task % plan_.strips),
-                strips % g.groups,
+                piece(g.out_h, plan_.strips, strip),
+                plan_.segment(segment),
+                rest % g.groups,
                 nullptr};
     }
 
@@ -120,7 +122,8 @@ private:
             const T* plane = first + (image * g.in_channels + channel) * g.in_plane();
             // Where planes are many, each is short and its beginning would be waited for.
             copy_strip<Arch>(plan_, plane, count >= 16 && channel + 1 < count ? plane + g.in_plane() : nullptr,
-                             strip.rows, copy + image * plan_.image_size() + channel * plan_.channel_size());
+                             strip.rows, strip.columns,
+                             copy + image * plan_.image_size() + channel * plan_.channel_size());
         });
         return copy;
     }
@@ -139,24 +142,26 @@ private:
                                          accumulate_ || block > 0, block + 1 == plan_.blocks};
             const T* data = strip.data + (image - strip.images.begin) * plan_.image_size();
             const auto& epilogue = epilogue_of_image(epilogue_, image);
-            if (plan_.channel_lanes)
-                sweep_channel_lanes(data, strip.rows, outputs.size(), count, task, target, epilogue);
-            else sweep_pixel_lanes(data, strip.rows, outputs.size(), task, target, epilogue);
+            if (plan_.channel_lanes) sweep_channel_lanes(data, strip, outputs.size(), count, task, target, epilogue);
+            else sweep_pixel_lanes(data, strip, outputs.size(), task, target, epilogue);
         }
     }
 
     template <class Finish>
-    void sweep_pixel_lanes(const T* data, Piece rows, Index channels, DirectTask<T>& task,
+    void sweep_pixel_lanes(const T* data, const Strip& strip, Index channels, DirectTask<T>& task,
                            const DirectTarget<T>& target, const Finish& finish) const {
+        const Piece rows = strip.rows;
         const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
         const bool exact = !plan_.flat || pitch == out_w;
         const Index runs = plan_.flat ? 1 : rows.size();
-        const Index length = plan_.flat ? (rows.size() - 1) * pitch + out_w : out_w;
+        const Index length = plan_.flat ? (rows.size() - 1) * pitch + out_w : strip.columns.size();
         T* buffer = exact ? nullptr : parallel::scratch<T>(channels * Plan::panel, DirectPolicy::buffer_slot);
         for (Index run = 0; run < runs; ++run)
             for (Index at = 0; at < length; at += Plan::panel) {
                 const Index pixels = smaller(Plan::panel, length - at);
-                const Index column = at % pitch, position = (rows.begin + run + at / pitch) * out_w + column;
+                // Where rows lie one behind the other, the place in a run is the place in the plane.
+                const Index row = exact ? run : at / pitch, column = exact ? at : at - row * pitch;
+                const Index position = (rows.begin + row) * out_w + strip.columns.begin + column;
                 const bool direct = exact || column + pixels <= out_w;
                 task.strip = data + run * pitch + at;
                 task.out = direct ? target.y + position : buffer;
@@ -165,7 +170,7 @@ private:
                 task.accumulate = direct && target.add;
                 pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
                 if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
-                else store_pieces(target, buffer, channels, rows.begin + at / pitch, column, pixels, finish);
+                else store_pieces(target, buffer, channels, rows.begin + row, column, pixels, finish);
             }
     }
 
@@ -183,14 +188,16 @@ private:
     }
 
     template <class Finish>
-    void sweep_channel_lanes(const T* data, Piece rows, Index channels, Index inputs, DirectTask<T>& task,
+    void sweep_channel_lanes(const T* data, const Strip& strip, Index channels, Index inputs, DirectTask<T>& task,
                              const DirectTarget<T>& target, const Finish& finish) const {
         constexpr Index most = tile_rows<Arch>;
+        const Piece rows = strip.rows;
         const Index out_w = plan_.g.out_w, kernel_h = plan_.g.kernel_h;
         const Index width = packed_width(plan_, channels), row_terms = inputs * plan_.g.kernel_w;
         const DirectTask<T> whole = task;
         task.out = parallel::scratch<T>(width * (most + Plan::lanes), DirectPolicy::buffer_slot);
-        const Index height = plan_.flat ? 1 : rows.size(), length = plan_.flat ? rows.size() * out_w : out_w;
+        const Index height = plan_.flat ? 1 : rows.size(),
+                    length = plan_.flat ? rows.size() * out_w : strip.columns.size();
         const Index pieces = ceil_div(length, most);
         for (Index row = 0, together; row < height; row += together) {
             // Rows of taps in the margin are left out; narrow rows that see the same taps are taken in pairs.
@@ -208,7 +215,8 @@ private:
             task.weights = whole.weights + taps.begin * row_terms * width;
             for (Index i = 0; i < pieces; ++i) {
                 const Piece part = piece(length, pieces, i);
-                const Index position = (rows.begin + row) * out_w + part.begin, pixels = together * part.size();
+                const Index position = (rows.begin + row) * out_w + strip.columns.begin + part.begin,
+                            pixels = together * part.size();
                 task.strip = data + row * plan_.pitch + part.begin;
                 channel_lanes_tile_for<Arch, T>(together, part.size(), channels)(task);
                 store_transposed<Arch>(target, task.out, width, channels, position, pixels, finish);

@@ -6,8 +6,8 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// Does direct_grad_weight compute these sizes within bounded memory?
-inline bool direct_grad_weight_fits(const Conv2dGeometry& g) { return g.out_w <= 8192 && g.in_w <= 8192; }
+/// Does direct_grad_weight suit these sizes? It is right for all.
+inline bool direct_grad_weight_fits(const Conv2dGeometry& g);
 
 /// dw = dL/dw, or is added to when `accumulate`.
 template <class Arch = simd::native, class T>
@@ -54,9 +54,10 @@ public:
         const Index room = sum_bytes / Index(sizeof(T)) / (shifts() * panel);
         const Index wanted = larger(ceil_div(least_tasks, g.groups * blocks_), ceil_div(g.group_out(), room));
         parts_ = smaller(tiles, wanted);
+        layout_.cut_columns(pixels);
         strips_ = ceil_div(g.out_h, larger(1, smaller(g.out_h, pixels / g.out_w)));
         layout_.rows = ceil_div(g.out_h, strips_);
-        images_ = strips_ > 1 ? 1 : larger(1, smaller(g.batch, pixels / g.plane()));
+        images_ = strips_ * layout_.segments > 1 ? 1 : larger(1, smaller(g.batch, pixels / g.plane()));
     }
 
     void run() {
@@ -77,6 +78,10 @@ private:
     struct Task {
         Index group, block, part;
     };
+    /// Rows and columns of the result for some images: as many pixels as are turned at a time.
+    struct Strip {
+        Piece images, rows, columns;
+    };
 
     Index lanes_in_all() const { return unfolds_ ? layout_.g.depth() : layout_.g.group_in(); }
     /// How often a turned strip is swept: once a tap, or once if taps are lanes.
@@ -90,12 +95,12 @@ private:
 
     /// Where every pixel of the result reads in a turned strip.
     void fill_offsets() {
-        const Conv2dGeometry& g = layout_.g;
-        Index* next = parallel::scratch<Index>(images_ * layout_.rows * g.out_w, DirectPolicy::offset_slot);
+        Index* next =
+            parallel::scratch<Index>(images_ * layout_.rows * layout_.horizontal.out, DirectPolicy::offset_slot);
         offsets_ = next;
         for (Index image = 0; image < images_; ++image)
             for (Index row = 0; row < layout_.rows; ++row)
-                for (Index column = 0; column < g.out_w; ++column)
+                for (Index column = 0; column < layout_.horizontal.out; ++column)
                     *next++ = image * turned_size() + (row * layout_.pitch + column) * panel;
     }
 
@@ -107,14 +112,15 @@ private:
         T* sums = parallel::scratch<T>(shifts() * outputs.size() * panel, DirectPolicy::sum_slot);
         bool first = true;
         for (Index n = 0; n < g.batch; n += images_)
-            for (Index s = 0; s < strips_; ++s, first = false) {
-                const Piece images{n, smaller(n + images_, g.batch)}, rows = piece(g.out_h, strips_, s);
-                const T* turned = turn_strip(task.group, lane, images, rows);
+            for (Index s = 0; s < strips_ * layout_.segments; ++s, first = false) {
+                const Strip strip{{n, smaller(n + images_, g.batch)},
+                                  piece(g.out_h, strips_, s / layout_.segments),
+                                  layout_.segment(s % layout_.segments)};
+                const T* turned = turn_strip(task.group, lane, strip);
                 const Index tiles = ceil_div(outputs.size(), tile_rows<Arch>);
                 for (Index t = 0; t < tiles; ++t) {
                     const Piece tile = piece(outputs.size(), tiles, t);
-                    DirectTask<T> job =
-                        take_gradient(task.group, outputs.begin + tile.begin, tile.size(), images, rows);
+                    DirectTask<T> job = take_gradient(task.group, outputs.begin + tile.begin, tile.size(), strip);
                     job.columns = block - (block > lanes ? lanes : 0);
                     job.accumulate = !first;
                     job.out_row = panel;
@@ -142,13 +148,13 @@ private:
         }
     }
 
-    /// Copies what some rows of some images read of a block of lanes, and turns it.
-    const T* turn_strip(Index group, Piece lane, Piece images, Piece rows) const {
+    /// Copies what a strip reads of a block of lanes, and turns it.
+    const T* turn_strip(Index group, Piece lane, const Strip& part) const {
         const Conv2dGeometry& g = layout_.g;
         const Piece channels = unfolds_ ? Piece{lane.begin / g.taps(), (lane.end - 1) / g.taps() + 1} : lane;
         T* strip = parallel::scratch<T>(channels.size() * channel_size() + layout_.horizontal.width() + panel,
                                         DirectPolicy::strip_slot);
-        T* turned = parallel::scratch<T>(images.size() * turned_size(), DirectPolicy::buffer_slot);
+        T* turned = parallel::scratch<T>(part.images.size() * turned_size(), DirectPolicy::buffer_slot);
         Index offsets[panel];
         for (Index i = 0; i < lane.size(); ++i) {
             const Index term = lane.begin + i, tap = term % g.taps();
@@ -156,22 +162,24 @@ private:
                                         layout_.offset(tap / g.kernel_w, tap % g.kernel_w)
                                   : i * channel_size();
         }
-        for (Index image = images.begin; image < images.end; ++image) {
+        for (Index image = part.images.begin; image < part.images.end; ++image) {
             const T* from = x_ + (image * g.in_channels + group * g.group_in() + channels.begin) * g.in_plane();
             for (Index c = 0; c < channels.size(); ++c)
-                copy_strip<Arch>(layout_, from + c * g.in_plane(), (const T*)nullptr, rows, strip + c * channel_size());
-            turn_rows<Arch>(strip, offsets, lane.size(), positions(), turned + (image - images.begin) * turned_size(),
-                            panel);
+                copy_strip<Arch>(layout_, from + c * g.in_plane(), (const T*)nullptr, part.rows, part.columns,
+                                 strip + c * channel_size());
+            turn_rows<Arch>(strip, offsets, lane.size(), positions(),
+                            turned + (image - part.images.begin) * turned_size(), panel);
         }
         return turned;
     }
 
-    /// A task whose weights are the result's gradient: some channels of one group over some rows of some images.
-    DirectTask<T> take_gradient(Index group, Index channel, Index count, Piece images, Piece rows) const {
+    /// A task whose weights are the result's gradient: some channels of one group over a strip.
+    DirectTask<T> take_gradient(Index group, Index channel, Index count, const Strip& part) const {
+        const Piece images = part.images;
         const Conv2dGeometry& g = layout_.g;
-        const Index length = rows.size() * g.out_w, all = images.size() * length;
-        const T* from =
-            dy_ + (images.begin * g.out_channels + group * g.group_out() + channel) * g.plane() + rows.begin * g.out_w;
+        const Index length = part.rows.size() * part.columns.size(), all = images.size() * length;
+        const T* from = dy_ + (images.begin * g.out_channels + group * g.group_out() + channel) * g.plane() +
+                        part.rows.begin * g.out_w + part.columns.begin;
         DirectTask<T> task{};
         task.offsets = offsets_;
         task.depth = all;
@@ -199,6 +207,12 @@ private:
 };
 
 }  // namespace detail
+
+inline bool direct_grad_weight_fits(const Conv2dGeometry& g) {
+    // The product with gathered patches is as good where there is one tap, or so few pixels that sums are most of the
+    // work.
+    return g.taps() > 1 && g.batch * g.plane() >= 256;
+}
 
 template <class Arch, class T>
 void direct_grad_weight(const Conv2dGeometry& g, const T* dy, const T* x, T* dw, bool accumulate) {

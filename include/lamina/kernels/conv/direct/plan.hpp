@@ -92,18 +92,24 @@ void DirectPlan<Arch, T>::choose_lanes() {
 
 template <class Arch, class T>
 void DirectPlan<Arch, T>::cut() {
-    const Index room = DirectPolicy::strip_bytes / Index(sizeof(T));
+    const Index room = DirectPolicy::strip_bytes / Index(sizeof(T)), in = g.group_in();
+    Index most = larger(1, smaller(in, DirectPolicy::deepest / g.taps()));
+    if (!in_place) {
+        // Rows so long that not even one of them fits are cut; pixels as lanes may have fewer channels instead.
+        const Index rows_of_one = vertical.phases() * horizontal.phases() * (1 + vertical.reach());
+        const Index fit = room / ((channel_lanes ? most : 1) * rows_of_one) - horizontal.reach();
+        cut_columns(larger(64, smaller(fit, 2048)));
+        flat = flat && segments == 1;
+    }
     const auto tallest = [&](Index depth_channels) {
         Index most = room / (depth_channels * spread(1)) + 1;
         while (most > 1 && depth_channels * spread(most) > room) --most;
         return smaller(most, larger(1, g.out_h));
     };
-    const Index in = g.group_in();
-    Index most = larger(1, smaller(in, DirectPolicy::deepest / g.taps()));
     rows = tallest(most);
     // Fewer channels at a time rather than a strip so low that every weight is used only a few times. Where weights are
     // repacked by blocks, these must not depend on the size of the image.
-    const Index least = smaller(larger(1, g.out_h), ceil_div(DirectPolicy::least_pixels, larger(1, g.out_w)));
+    const Index least = smaller(larger(1, g.out_h), ceil_div(DirectPolicy::least_pixels, larger(1, horizontal.out)));
     if (rows < least && !channel_lanes) {
         rows = least;
         most = larger(1, smaller(most, room / spread(rows)));
@@ -112,7 +118,7 @@ void DirectPlan<Arch, T>::cut() {
     rows = ceil_div(g.out_h, strips);
     blocks = larger(1, ceil_div(in, most));
     channels = ceil_div(in, blocks);
-    images = strips > 1 ? 1 : larger(1, smaller(g.batch, room / larger(1, channels * spread(rows))));
+    images = strips * segments > 1 ? 1 : larger(1, smaller(g.batch, room / larger(1, channels * spread(rows))));
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail

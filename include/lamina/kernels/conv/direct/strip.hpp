@@ -10,16 +10,30 @@ namespace lamina::inline LAMINA_ABI::kernels::detail {
 struct StripLayout {
     Conv2dGeometry g;
     PhaseAxis vertical, horizontal;
-    Index pitch;     ///< elements from row to row
-    Index rows = 1;  ///< of the result
-    bool halves;     ///< are there two horizontal phases, the even and the odd columns of the image?
+    Index pitch;         ///< elements from row to row
+    Index rows = 1;      ///< of the result
+    bool halves;         ///< are there two horizontal phases, the even and the odd columns of the image?
+    Index segments = 1;  ///< that long rows of the result are cut into; `horizontal` is the first one
 
     explicit StripLayout(const Conv2dGeometry& sizes)
         : g(sizes),
           vertical{g.kernel_h, g.stride_h, g.dilation_h, g.pad_h, g.in_h, g.out_h},
           horizontal{g.kernel_w, g.stride_w, g.dilation_w, g.pad_w, g.in_w, g.out_w},
           pitch(horizontal.pitch()),
-          halves(g.stride_w == 2 && horizontal.phases() == 2 && g.pad_w >= 0) {}
+          halves(g.stride_w == 2 && horizontal.phases() == 2) {}
+
+    /// Cuts rows of the result into segments of at most so many columns.
+    void cut_columns(Index most) {
+        segments = larger(1, ceil_div(g.out_w, most));
+        if (segments == 1) return;
+        horizontal.out = ceil_div(g.out_w, segments);
+        pitch = horizontal.width();
+    }
+    Piece segment(Index i) const { return piece(g.out_w, segments, i); }
+    /// The horizontal axis as some columns of the result see it.
+    PhaseAxis seen_by(Piece columns) const {
+        return {g.kernel_w, g.stride_w, g.dilation_w, g.pad_w - columns.begin * g.stride_w, g.in_w, columns.size()};
+    }
 
     Index phase_size() const { return phase_size(rows); }
     /// Elements of one channel. Its last row ends with zeros that no other row shares.
@@ -51,13 +65,14 @@ constexpr Index spread_channels(Index size) {
     return distance * Index(sizeof(T)) % 1024 == 0 ? distance + line : distance;
 }
 
-/// Copies what the output rows [rows) see of one channel, `plane`, to `to`, and asks for `next`, the plane after it.
+/// Copies what some rows and columns of the result see of one channel, `plane`, to `to`, and asks for `next`, the plane
+/// after it.
 template <class Arch, class T>
-void copy_strip(const StripLayout& layout, const T* plane, const T* next, Piece rows, T* to) {
+void copy_strip(const StripLayout& layout, const T* plane, const T* next, Piece rows, Piece columns, T* to) {
     constexpr Index line = 64 / Index(sizeof(T));
-    const PhaseAxis &vertical = layout.vertical, &horizontal = layout.horizontal;
+    const PhaseAxis vertical = layout.vertical, horizontal = layout.seen_by(columns);
     const Index width = horizontal.width(), height = rows.size() + vertical.reach();
-    if (layout.g.pointwise())
+    if (layout.g.pointwise() && layout.segments == 1)
         return copy_row<Arch>(plane + rows.begin * width, 1, to, 0, rows.size() * width, rows.size() * width);
     for (Index p = 0; p < vertical.phases(); ++p) {
         T* const top = to + p * horizontal.phases() * layout.phase_size();
@@ -72,12 +87,13 @@ void copy_strip(const StripLayout& layout, const T* plane, const T* next, Piece 
             }
         };
         if (layout.halves) {
-            // One phase begins with column 0 of the image, the other with column 1.
-            const Index first = horizontal.pad % 2;
+            // One phase begins with an even column of the image, the other one behind it.
+            const Index skip = larger(0, -horizontal.pad), first = larger(0, horizontal.pad) % 2;
             T *even = top + first * layout.phase_size(), *odd = top + (1 - first) * layout.phase_size();
             const Index even_begin = horizontal.inside(first).begin, odd_begin = horizontal.inside(1 - first).begin;
+            const Index count = smaller(horizontal.in - skip, 2 * (width - smaller(even_begin, odd_begin)));
             rows_of(next, [&](bool outside, const T* from, Index at) LAMINA_INLINE_LAMBDA {
-                copy_halves<Arch>(from, outside ? 0 : horizontal.in, even + at, even_begin, odd + at, odd_begin, width);
+                copy_halves<Arch>(from + skip, outside ? 0 : count, even + at, even_begin, odd + at, odd_begin, width);
             });
             continue;
         }
