@@ -84,6 +84,12 @@ TEST_CASE("init: bilinear, ICNR and dirac weights") {
     const auto flat = up(ones<float>(Shape{1, 3, 5, 5}));  // a constant stays one away from the border
     for (Index i = 1; i < 9; ++i) CHECK(flat(0, 1, i, 4) == doctest::Approx(1));
 
+    Tensor<float, 4> dense = zeros<float>(Shape{2, 3, 5, 5});  // an odd kernel, one output of three
+    nn::init::bilinear(dense);
+    CHECK(dense(1, 0, 2, 2) == doctest::Approx(1));
+    CHECK(dense(1, 0, 1, 2) == doctest::Approx(2.0 / 3));
+    CHECK(dense(1, 1, 2, 2) == 0);
+
     random::Rng rng(4);
     Tensor<float, 4> w = empty<float>(Shape{8, 3, 3, 3});
     nn::init::icnr(w, 2, [&](auto& filters) { nn::init::kaiming_normal(filters, rng); });

@@ -6,18 +6,20 @@
 namespace lamina::inline LAMINA_ABI::nn::init {
 
 /// Bilinear upsampling for a transposed convolution weight [in, out / groups, Kh, Kw] of kernel 2f - f % 2 and stride f
-/// (Long et al. 2015). Every channel is filled alike: meant for one channel a group, as in CenterNet.
+/// (Long et al. 2015). Meant for one channel a group; of more, the first `outputs` are filled alike and the others kept
+/// (CenterNet fills one).
 template <Real T>
-void bilinear(Tensor<T, 4>& weight) {
+void bilinear(Tensor<T, 4>& weight, Index outputs = 1) {
     const auto factor = [](Index i, Index kernel) {
         const Index half = (kernel + 1) / 2;
         const double centre = (2.0 * double(half) - 1 - double(half % 2)) / (2.0 * double(half));
         return 1 - std::abs(double(i) / double(half) - centre);
     };
     const Index h = weight.dim(2), w = weight.dim(3);
-    auto values = empty<T>(weight.shape());
+    auto values = weight.clone();
     T* to = values.mutable_data();
-    for (Index i = 0; i < values.numel(); ++i) to[i] = T(factor(i / w % h, h) * factor(i % w, w));
+    for (Index i = 0; i < values.numel(); ++i)
+        if (i / (h * w) % weight.dim(1) < outputs) to[i] = T(factor(i / w % h, h) * factor(i % w, w));
     weight.assign(values);
 }
 
