@@ -132,20 +132,21 @@ TEST_CASE("winograd: what fits and which tile") {
 
 TEST_CASE("winograd: blocks cover every tile once") {
     for (const Conv2dGeometry& g : {same(1, 1, 30, 1000, 1), same(7, 1, 7, 7, 1), same(3, 1, 33, 20, 1)})
-        for (const Index limit : {1, 5, 24, 64, 10000}) {
-            const kernels::detail::TileGrid grid(g, 4, limit);
-            std::vector<int> seen(std::size_t(g.batch * grid.down * grid.across));
-            for (Index b = 0; b < grid.blocks(); ++b) {
-                const auto block = grid.block(b);
-                CHECK(block.tiles() <= limit);
-                CHECK(block.tiles() <= grid.most());
-                for (Index r = 0; r < block.rows.size(); ++r) {
-                    const auto part = block.at(r, grid.down);
-                    CHECK(part.first == r * part.columns.size());
-                    for (Index c = part.columns.begin; c < part.columns.end; ++c)
-                        ++seen[std::size_t((part.image * grid.down + part.row) * grid.across + c)];
+        for (const Index limit : {1, 5, 24, 64, 10000})
+            for (const Index threads : {1, 2, 5}) {
+                const kernels::detail::TileGrid grid(g, 4, limit, threads);
+                std::vector<int> seen(std::size_t(grid.rows * grid.across));
+                for (Index b = 0; b < grid.blocks(); ++b) {
+                    const auto block = grid.block(b);
+                    CHECK(block.tiles() <= limit);
+                    CHECK(block.tiles() <= grid.most());
+                    for (Index r = 0; r < block.rows.size(); ++r) {
+                        const auto part = block.at(r, grid.down);
+                        CHECK(part.first == r * part.columns.size());
+                        for (Index c = part.columns.begin; c < part.columns.end; ++c)
+                            ++seen[std::size_t((part.image * grid.down + part.row) * grid.across + c)];
+                    }
                 }
+                CHECK(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
             }
-            CHECK(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
-        }
 }

@@ -34,29 +34,32 @@ struct TileBlock {
     }
 };
 
-/// All tiles of M x M outputs, in blocks of at most `limit` tiles.
-struct TileGrid {
-    Index down, across, batch;    ///< tiles of one image, and images
-    Index unit;                   ///< a part of a row is whole units of tiles: it begins at a cache line of the plane
-    Index parts;                  ///< blocks that a row of tiles is cut into
-    Index row_blocks, per_image;  ///< pieces that all rows are cut into; rows of one image
+/// Piece i of `parts` pieces of [0, n), the longer ones spread evenly: neighbouring pieces share work well.
+constexpr Piece even_piece(Index n, Index parts, Index i) { return {i * n / parts, (i + 1) * n / parts}; }
 
-    TileGrid(const Conv2dGeometry& g, Index outputs, Index limit)
+/// All tiles of M x M outputs, in blocks of at most `limit` tiles; as many as `threads`, or a multiple, where possible.
+struct TileGrid {
+    Index down, across, rows;  ///< tiles of one image, and rows of tiles of all images
+    Index unit;                ///< a part of a row is whole units of tiles: it begins at a cache line of the plane
+    Index parts, row_blocks;   ///< that a row of tiles is cut into, and pieces that all rows are cut into
+
+    TileGrid(const Conv2dGeometry& g, Index outputs, Index limit, Index threads = 1)
         : down(ceil_div(g.out_h, outputs)),
           across(ceil_div(g.out_w, outputs)),
-          batch(g.batch),
+          rows(g.batch * down),
           unit(limit >= 16 / outputs ? 16 / outputs : 1),
           parts(across > limit ? ceil_div(ceil_div(across, unit), limit / unit) : 1),
-          row_blocks(parts > 1 ? batch * down : ceil_div(batch * down, larger(1, limit / across))),
-          per_image(down) {}
+          row_blocks(parts > 1 ? rows : smaller(rows, round_up(ceil_div(rows, limit / across), threads))) {}
 
     Index blocks() const { return row_blocks * parts; }
     TileBlock block(Index i) const {
-        const Piece units = piece(ceil_div(across, unit), parts, i % parts);
-        return {piece(batch * down, row_blocks, i / parts), {units.begin * unit, smaller(units.end * unit, across)}};
+        const Piece units = even_piece(ceil_div(across, unit), parts, i % parts);
+        return {even_piece(rows, row_blocks, i / parts), {units.begin * unit, smaller(units.end * unit, across)}};
     }
-    /// Tiles of the largest block.
-    Index most() const { return block(0).tiles(); }
+    /// At least the tiles of the largest block.
+    Index most() const {
+        return ceil_div(rows, row_blocks) * smaller(ceil_div(ceil_div(across, unit), parts) * unit, across);
+    }
 };
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail

@@ -79,15 +79,18 @@ public:
           vectors_(ceil_div(g.in_channels, lanes)),
           panels_(ceil_div(g.out_channels, panel)),
           one_by_one_(!w.prepared || cached_tiles() >= WinogradPolicy::cached_tiles),
-          grid_(g, M, w.prepared && one_by_one_ ? cached_tiles() : WinogradPolicy::streamed_tiles) {}
+          threads_(parallel::in_task() ? 1 : parallel::num_threads()),
+          // Blocks are cut finer for more threads where weights are small enough to be read by all.
+          grid_(g, M, w.prepared && one_by_one_ ? cached_tiles() : WinogradPolicy::streamed_tiles,
+                w.prepared && one_by_one_ ? threads_ : 1) {}
 
     void operator()() const {
-        const Index blocks = grid_.blocks(), threads = parallel::in_task() ? 1 : parallel::num_threads();
+        const Index blocks = grid_.blocks();
         // Blocks are handed out when there are enough of them, else the channels of each. No sum depends on it.
-        if (blocks % threads == 0 || blocks >= 4 * threads)
+        if (blocks % threads_ == 0 || blocks >= 4 * threads_)
             parallel::for_each(blocks, [&](Index i) { run(grid_.block(i), 1); });
         else
-            for (Index i = 0; i < blocks; ++i) run(grid_.block(i), threads);
+            for (Index i = 0; i < blocks; ++i) run(grid_.block(i), threads_);
     }
 
 private:
@@ -177,6 +180,7 @@ private:
     const StripWriter<T>& writer_;
     Index vectors_, panels_;
     bool one_by_one_;
+    Index threads_;
     TileGrid grid_;
 };
 

@@ -37,7 +37,7 @@ void winograd_output_grad(const Conv2dGeometry& g, const TileGrid& grid, const T
     const Index tiles = block.columns.size(), pixels = tiles * M, pitch = (pixels + lanes) * lanes + winograd_line<T>;
     T* const rows = parallel::scratch<T>(M * pitch, slot);
     for (Index r = 0; r < block.rows.size(); ++r) {
-        const TileRow part = block.at(r, grid.per_image);
+        const TileRow part = block.at(r, grid.down);
         const Planes<Arch, T> planes(dy, part.image, g.out_channels, channel, g.out_h, g.out_w);
         for (int i = 0; i < M; ++i)
             gather_pixels<Arch>(planes, part.row * M + i, part.columns.begin * M, pixels, rows + i * pitch);

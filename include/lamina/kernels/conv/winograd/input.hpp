@@ -88,7 +88,7 @@ void winograd_input(const Conv2dGeometry& g, const TileGrid& grid, const TileBlo
     T* rows[size];
     for (int i = 0; i < size; ++i) rows[i] = room + i * pitch;
     for (Index r = 0; r < block.rows.size(); ++r) {
-        const TileRow part = block.at(r, grid.per_image);
+        const TileRow part = block.at(r, grid.down);
         const Planes<Arch, T> planes(x, part.image, g.in_channels, channel, g.in_h, g.in_w);
         int have = 0;
         if (r > 0 && part.row > 0) {

@@ -104,7 +104,7 @@ void winograd_output(const Conv2dGeometry& g, const TileGrid& grid, const TileBl
         const Index channel = first_channel + half * lanes, channels = smaller(lanes, g.out_channels - channel);
         if (channels <= 0) break;
         for (Index r = 0; r < block.rows.size(); ++r) {
-            const TileRow part = block.at(r, grid.per_image);
+            const TileRow part = block.at(r, grid.down);
             transform_outputs<Arch, T, M>(m + part.first * panel + half * lanes, stride, block.columns.size(), room,
                                           width);
             const Index rows = smaller(M, g.out_h - part.row * M), position = part.row * M * g.out_w + pixels.begin;
