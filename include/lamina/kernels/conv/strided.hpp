@@ -127,17 +127,41 @@ private:
     Conv2dGeometry g_;
 };
 
-/// Taps of a phase from each of the kernels w [out_channels, group_in, taps], turned round if `backwards`.
+/// A tap of every kernel and where it goes: from w[i * taps + from] to to[i * step + to] for kernel i.
+struct TapMove {
+    Index from, to, step;
+};
+/// Moves taps of the kernels [kernels), some kernels at a time, so that their lines stay in L1.
+template <class T>
+void move_taps(const std::vector<TapMove>& moves, Piece kernels, Index taps, const T* w, T* to) {
+    constexpr Index block = 32;
+    for (Index first = kernels.begin; first < kernels.end; first += block) {
+        const Index end = smaller(first + block, kernels.end);
+        for (const TapMove& m : moves) {
+            const T* source = w + m.from;
+            T* target = to + m.to;
+            for (Index i = first; i < end; ++i) target[i * m.step] = source[i * taps];
+        }
+    }
+}
+
+/// The phases' weights one behind the other, each [out_channels, group_in, taps], turned round if `backwards`.
 template <class Arch, class T>
-void take_phase_taps(const StridedPlan<Arch, T>& plan, Index phase, const T* w, T* to, bool backwards) {
-    const auto& p = plan.phases[std::size_t(phase)];
-    const Index all = plan.g().taps(), taps = p.g.taps(), kernels = plan.g().out_channels * plan.g().group_in();
-    parallel::for_range(kernels, parallel::grain_for(taps), [&](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i)
-            plan.each_tap(p, [&](Index y, Index x, Index tap) {
-                const Index at = y * p.w.taps + x;
-                to[i * taps + (backwards ? taps - 1 - at : at)] = w[i * all + tap];
-            });
+void take_phase_taps(const StridedPlan<Arch, T>& plan, const T* w, T* to, bool backwards) {
+    const Conv2dGeometry& g = plan.g();
+    const Index kernels = g.out_channels * g.group_in();
+    std::vector<TapMove> moves;
+    Index base = 0;
+    for (const auto& p : plan.phases) {
+        const Index taps = p.g.taps();
+        plan.each_tap(p, [&](Index y, Index x, Index tap) {
+            const Index at = y * p.w.taps + x;
+            moves.push_back({tap, base + (backwards ? taps - 1 - at : at), taps});
+        });
+        base += kernels * taps;
+    }
+    parallel::for_range(kernels, parallel::grain_for(g.taps()), [&](Index begin, Index end) {
+        move_taps(moves, {begin, end}, g.taps(), w, to);
     });
 }
 
@@ -145,23 +169,21 @@ void take_phase_taps(const StridedPlan<Arch, T>& plan, Index phase, const T* w, 
 template <class Arch, class T>
 void take_winograd_taps(const StridedPlan<Arch, T>& plan, const T* w, T* to) {
     const Conv2dGeometry& g = plan.g();
-    parallel::for_range(
-        g.in_channels, parallel::grain_for(9 * plan.places() * g.out_channels), [&](Index c0, Index c1) {
-            for (Index i = 0; i < plan.places(); ++i) {
-                const auto& p = plan.phases[std::size_t(i)];
-                fill_zero<Arch>(to + (i * g.in_channels + c0) * g.out_channels * 9, (c1 - c0) * g.out_channels * 9);
-                // Tap i of a phase, counted from its last, is at shift i * dilation - pad.
-                plan.each_tap(p, [&](Index y, Index x, Index tap) {
-                    const Index row = (p.h.taps - 1 - y) * p.h.dilation - p.h.pad + plan.winograd.pad_h;
-                    const Index column = (p.w.taps - 1 - x) * p.w.dilation - p.w.pad + plan.winograd.pad_w;
-                    for (Index c = c0; c < c1; ++c) {
-                        T* out = to + (i * g.in_channels + c) * g.out_channels * 9 + row * 3 + column;
-                        const T* from = w + c * g.taps() + tap;
-                        for (Index o = 0; o < g.out_channels; ++o) out[o * 9] = from[o * g.group_in() * g.taps()];
-                    }
-                });
-            }
+    const Index out = g.out_channels, in = g.in_channels;
+    std::vector<TapMove> moves;
+    for (Index i = 0; i < plan.places(); ++i) {
+        const auto& p = plan.phases[std::size_t(i)];
+        plan.each_tap(p, [&](Index y, Index x, Index tap) {
+            // Tap y of a phase, counted from its last, is at shift y * dilation - pad.
+            const Index row = (p.h.taps - 1 - y) * p.h.dilation - p.h.pad + plan.winograd.pad_h;
+            const Index column = (p.w.taps - 1 - x) * p.w.dilation - p.w.pad + plan.winograd.pad_w;
+            moves.push_back({tap, i * in * out * 9 + row * 3 + column, 9});
         });
+    }
+    parallel::for_range(in, parallel::grain_for(9 * plan.places() * out), [&](Index c0, Index c1) {
+        for (Index i = 0; i < plan.places(); ++i) fill_zero<Arch>(to + (i * in + c0) * out * 9, (c1 - c0) * out * 9);
+        for (Index c = c0; c < c1; ++c) move_taps(moves, {0, out}, in * g.taps(), w + c * g.taps(), to + c * out * 9);
+    });
 }
 
 /// Where the results of a phase are: planes with rows `pitch` apart.
@@ -319,18 +341,17 @@ StridedWeights<T, Arch> prepare_strided(const StridedPlan<Arch, T>& plan, const 
         ready.winograd = winograd_prepare<Arch>(plan.winograd, plan.tile, taps);
         return ready;
     }
+    // A depthwise convolution wants its taps turned round at once.
     (plan.depthwise ? ready.taps.resize(std::size_t(count)) : ready.phases.resize(std::size_t(count)));
+    T* taps = parallel::scratch<T>(kernels * g.taps(), StridedGradInput<Arch, T>::weight_slot);
+    take_phase_taps(plan, w, taps, plan.depthwise);
     for (Index i = 0; i < count; ++i) {
         const Conv2dGeometry& p = plan.phases[std::size_t(i)].g;
-        if (p.taps() == 0) continue;
-        if (plan.depthwise) {
-            ready.taps[std::size_t(i)].resize(std::size_t(kernels * p.taps()));
-            take_phase_taps(plan, i, w, ready.taps[std::size_t(i)].data(), true);
-        } else {
-            T* taps = parallel::scratch<T>(kernels * p.taps(), StridedGradInput<Arch, T>::weight_slot);
-            take_phase_taps(plan, i, w, taps, false);
+        const Index size = kernels * p.taps();
+        if (size > 0 && plan.depthwise) ready.taps[std::size_t(i)].assign(taps, taps + size);
+        if (size > 0 && !plan.depthwise)
             ready.phases[std::size_t(i)] = packed_direct(DirectPlan<Arch, T>(p), DirectSource<T>{nullptr, taps, true});
-        }
+        taps += size;
     }
     return ready;
 }
