@@ -20,6 +20,8 @@ configure() {
 if [ "${1:-}" = --peers ]; then
     shift
     lamina_need compiler cmake builder xsimd onednn openblas torch
+    # Its operators are loaded if they are there.
+    if command -v apt-get >/dev/null 2>&1; then lamina_need torchvision; fi
     build=$lamina_root/build/bench-peers
     configure "$build" -DLAMINA_BENCH=OFF -DLAMINA_PEERS=ON
     lamina_build "$build" lamina_peers

@@ -18,6 +18,7 @@ inline at::Tensor wrap(const Array<double>& a, at::IntArrayRef shape) {
 inline double element(const at::Tensor& y, Index i) {
     Index offset = 0;
     for (Index d = y.dim(); d-- > 0; i /= y.size(d)) offset += i % y.size(d) * y.stride(d);
+    if (y.scalar_type() == at::kLong) return double(y.data_ptr<Index>()[offset]);
     return y.scalar_type() == at::kDouble ? y.data_ptr<double>()[offset] : double(y.data_ptr<float>()[offset]);
 }
 

@@ -2,6 +2,7 @@
 // What each library can race in. A problem that a library has no overload for gets no contestant from it, and a library
 // that CMake did not find gets none at all.
 #include "problems.hpp"
+#include "problems_boxes.hpp"
 #include "problems_conv.hpp"
 
 namespace peers {
@@ -76,6 +77,12 @@ Contestants contestants(const Upsample&);
 Contestants contestants(const GroupNormSilu&);
 Contestants contestants(const BatchNormTraining&);
 Contestants contestants(const MaxPool&);
+Contestants contestants(const BoxPairs&);
+Contestants contestants(const PairwiseIou&);
+Contestants contestants(const Suppression&);
+Contestants contestants(const FocalLoss&);
+Contestants contestants(const RoiAlign&);
+Contestants contestants(const DecodePoints&);
 #else
 LAMINA_PEER_ABSENT
 #endif
@@ -102,5 +109,6 @@ void add_training_rows(Rows& rows);
 void add_model_rows(Rows& rows);
 void add_conv_rows(Rows& rows);
 void add_image_rows(Rows& rows);
+void add_boxes_rows(Rows& rows);
 
 }  // namespace peers
