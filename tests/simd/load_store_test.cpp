@@ -48,6 +48,10 @@ void check_partial() {
         for (int i = 0; i < V::width; ++i) CHECK(v[i] == (i < n ? T(i + 1) : T(0)));
         store_partial(p, v + V(T(5)), n);
         for (int i = 0; i < n; ++i) CHECK(p[i] == T(i + 6));
+        // All lanes but the first of those: what lies behind the page is not read.
+        const unsigned bits = ((1u << n) - 1) & ~1u;
+        const V masked = load_masked<Arch>(p, LaneBits(bits));
+        for (int i = 0; i < V::width; ++i) CHECK(masked[i] == (bits >> i & 1 ? T(i + 6) : T(0)));
     }
     // What lies before and behind a partial store stays.
     T around[3 * V::width];

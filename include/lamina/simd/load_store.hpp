@@ -94,9 +94,21 @@ template <>
 inline constexpr bool has_masked_loads<avx512> = true;
 #endif
 
+/// Lanes named by bits, in a mask register where there are such: for several loads.
+struct LaneBits {
+#if defined(LAMINA_ISA_AVX512)
+    explicit LaneBits(unsigned lanes) : bits(__mmask16(lanes)) { asm("" : "+Yk"(bits)); }
+    __mmask16 bits;
+#else
+    explicit LaneBits(unsigned lanes) : bits(lanes) {}
+    unsigned bits;
+#endif
+};
+
 /// Lanes p[i] where bit i is set, zeros elsewhere; reads no other memory.
 template <class Arch = native, class T>
-LAMINA_INLINE Vec<T, Arch> load_masked(const T* p, unsigned bits) {
+LAMINA_INLINE Vec<T, Arch> load_masked(const T* p, LaneBits lanes_inside) {
+    const auto bits = lanes_inside.bits;
     using V = Vec<T, Arch>;
     using lanes = typename V::lanes;
 #if defined(LAMINA_ISA_AVX512)

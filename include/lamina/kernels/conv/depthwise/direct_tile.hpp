@@ -46,7 +46,7 @@ void depthwise_tile_direct(const DepthwiseDirectTask<T>& task) {
     using V = simd::Vec<T, Arch>;
     constexpr int reads = (Rows - 1) * Stride + KernelH, bases = (reads + 2) / 3;
     const Index in_w = task.in_w, kernel_w = task.kernel_w;
-    // Read anew for every row: kept in registers, each of its bits would take one.
+    // Read anew for every column: its bits would otherwise be kept, each in a register.
     const volatile unsigned& inside = task.rows;
     const std::uint16_t* masks = task.masks;
     for (Index j = 0; j < task.width; j += V::width) {
@@ -60,6 +60,8 @@ void depthwise_tile_direct(const DepthwiseDirectTask<T>& task) {
         const T* w = task.weight;
         // One column of the kernel, or with stride 2 two: the even and the odd elements of the same loads.
         const auto columns = [&]<int Count>(std::integral_constant<int, Count>) LAMINA_INLINE_LAMBDA {
+            const unsigned rows = inside;
+            const simd::LaneBits near(masks[0]), far(masks[Stride - 1]);
             V weight[Count][KernelH];
 #pragma GCC unroll 8
             for (int i = 0; i < KernelH; ++i) {
@@ -68,11 +70,11 @@ void depthwise_tile_direct(const DepthwiseDirectTask<T>& task) {
             }
 #pragma GCC unroll 32
             for (int i = 0; i < reads; ++i) {
-                if (!(inside & (1u << i))) continue;
+                if (!(rows & (1u << i))) continue;
                 const T* from = row[i / 3] + i % 3 * in_w;
-                V x[2] = {simd::load_masked<Arch>(from, masks[0])};
+                V x[2] = {simd::load_masked<Arch>(from, near)};
                 if constexpr (Stride == 2) {
-                    const auto pair = simd::deinterleave(x[0], simd::load_masked<Arch>(from + V::width, masks[1]));
+                    const auto pair = simd::deinterleave(x[0], simd::load_masked<Arch>(from + V::width, far));
                     x[0] = pair.first, x[1] = pair.second;
                 } else x[0] = simd::rounded(x[0]);
 #pragma GCC unroll 8
