@@ -17,12 +17,16 @@ enum class Causal {
     bottom_right  ///< the last query sees all keys, as decoding with a cache needs it
 };
 
+using kernels::Weighing;
+
 /// Options of scaled_dot_product_attention and multi_head_attention.
 struct AttentionOptions {
     Causal causal = Causal::none;
     double scale = 0;    ///< of the scores; 0: 1 / sqrt(width of a head)
     double dropout = 0;  ///< probability of losing a weight while a tape trains; the others are divided by 1 - dropout
     OptionalTensor<std::int64_t, 1> lengths = {};  ///< [B]: number of keys that count, the rest being padding
+    Weighing weighing = Weighing::softmax;
+    bool average = false;  ///< other than softmax: divide by the number of keys that a query sees
 };
 
 /// What hides keys from queries: a tensor that broadcasts to [B, h, n, m], boolean (true: may see) or added to the
@@ -148,6 +152,8 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
     rule.lengths = counts.defined() ? counts.data() : nullptr;
     rule.causal = options.causal != Causal::none;
     rule.diagonal = options.causal == Causal::bottom_right ? g.keys - g.queries : 0;
+    rule.weighing = options.weighing;
+    rule.average = options.average;
     if (autograd::training() && options.dropout > 0) {
         rule.dropout = options.dropout;
         rule.key = autograd::current_tape()->rng().next_stream();

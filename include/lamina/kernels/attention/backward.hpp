@@ -43,12 +43,15 @@ public:
           kv_(kv),
           keys_(keys),
           width_(p.sizes.width),
-          value_width_(p.sizes.value_width) {
+          value_width_(p.sizes.value_width),
+          k_stride_(copy_stride<T>(width_)),
+          v_stride_(copy_stride<T>(value_width_)) {
         const Index both = round_up(width_, W) + round_up(value_width_, W);
         const Index scores = most_keys * most;
-        Carver<T> carve{parallel::scratch<T>(
-            most * (2 * both + width_ + 4) + scores * 3 + mask_scratch(most_keys, panel) + most_keys * both + 512,
-            AttentionPolicy::slot)};
+        Carver<T> carve{parallel::scratch<T>(most * (2 * both + width_ + 4) + scores * 3 +
+                                                 mask_scratch(most_keys, panel) + most_keys * (k_stride_ + v_stride_) +
+                                                 512,
+                                             AttentionPolicy::slot)};
         q_lanes_ = carve.take(most * width_);
         do_lanes_ = carve.take(most * value_width_);
         dq_lanes_ = carve.take(most * width_);
@@ -61,8 +64,8 @@ public:
         scores_grad_ = carve.take(scores);
         dropout_ = carve.take(scores);
         mask_ = carve.take(mask_scratch(most_keys, panel));
-        k_copy_ = carve.take(most_keys * width_);
-        v_copy_ = carve.take(most_keys * value_width_);
+        k_copy_ = carve.take(most_keys * k_stride_);
+        v_copy_ = carve.take(most_keys * v_stride_);
     }
 
     /// dq rows of head h go to `dq`, which this task alone writes.
@@ -106,7 +109,7 @@ private:
         for (Index i = 0; i < panels(); ++i) {
             const Index at = i * panel, count = queries(i).size();
             rows_to_lanes<Arch>(q + at * p_.q.row_stride, p_.q.row_stride, count, width_, q_lanes_ + at * width_,
-                                lanes(i), p_.rule.scale * L::log2_e);
+                                lanes(i), p_.rule.scale * p_.rule.unit());
             rows_to_lanes<Arch>(d_o + at * d_o_.row_stride, d_o_.row_stride, count, value_width_,
                                 do_lanes_ + at * value_width_, lanes(i), T(1));
         }
@@ -116,7 +119,7 @@ private:
         pack_panels(d_o, d_o_.row_stride, value_width_, do_rows_);
         const T* stats = stats_ + (b_ * p_.sizes.heads + h_) * p_.sizes.queries + queries_.begin;
         for (Index i = 0; i < stride(); ++i) {
-            log_sum_[i] = i < n ? stats[i] : -L::unseen;
+            log_sum_[i] = i < n ? stats[i] : p_.rule.weighing == Weighing::softmax ? -L::unseen : T(0);
             delta_[i] = i < n ? dot(d_o + i * d_o_.row_stride, o_.at(b_, h_, queries_.begin + i)) : T(0);
             factor_[i] = p_.rule.scale;
         }
@@ -140,13 +143,13 @@ private:
         const Index n = keys.size();
         const T *k = p_.k.at(b_, kv_, keys.begin), *v = p_.v.at(b_, kv_, keys.begin);
         MatrixView<T> ks = row_major(k, p_.k.row_stride), vs = row_major(v, p_.v.row_stride);
-        if (p_.hides()) {
+        if (p_.hides() || crowds_cache<T>(p_.k.row_stride) || crowds_cache<T>(p_.v.row_stride)) {
             // NaN in hidden keys must not meet a 0; where a NaN is seen, log_sum and delta carry it.
             bool bad[most_keys];
-            copy_rows_clean<Arch>(k, p_.k.row_stride, n, width_, k_copy_, true, bad);
-            copy_rows_clean<Arch>(v, p_.v.row_stride, n, value_width_, v_copy_, true, bad);
-            ks = row_major<T>(k_copy_, width_);
-            vs = row_major<T>(v_copy_, value_width_);
+            copy_rows_clean<Arch>(k, p_.k.row_stride, n, width_, k_copy_, k_stride_, true, bad);
+            copy_rows_clean<Arch>(v, p_.v.row_stride, n, value_width_, v_copy_, v_stride_, true, bad);
+            ks = row_major<T>(k_copy_, k_stride_);
+            vs = row_major<T>(v_copy_, v_stride_);
         }
         Index first = 0;  // panels in front of it see none of these keys
         while (p_.keys_up_to(b_, queries(first).end - 1) <= keys.begin) ++first;
@@ -181,6 +184,18 @@ private:
             kept.data = dropout_ + at;
             dropout_factors<Arch>(p_, kept);
         }
+        if (p_.rule.weighing == Weighing::softmax) softmax_gradient(w, ds, dropout_ + at, at, columns, n);
+        else plain_gradient(w, ds, dropout_ + at, at, columns, n);
+        if (grads_.add.data) add_mask_gradient(block, ds);
+        if (grads_.q.data)
+            multiply_panel<Arch>(
+                PanelProduct<T>{k.transposed(), width_, n, ds, s, columns, dq_lanes_ + at * width_, columns, true});
+    }
+
+    /// Scores to weights after dropout, and gradients of weights to those of scores.
+    void softmax_gradient(T* w, T* ds, const T* dropped, Index at, Index columns, Index n) const {
+        const Index s = stride();
+        const bool drops = p_.rule.dropout > 0;
         for (Index c = 0; c < columns; c += W) {
             const V log_sum = simd::load<Arch>(log_sum_ + at + c), delta = simd::load<Arch>(delta_ + at + c);
             for (Index j = 0; j < n; ++j) {
@@ -188,7 +203,7 @@ private:
                 const V weight = weight_exp2(simd::load<Arch>(wj) - log_sum);
                 V d = simd::load<Arch>(dj), kept = weight;
                 if (drops) {
-                    const V f = simd::load<Arch>(dropout_ + at + j * s + c);
+                    const V f = simd::load<Arch>(dropped + j * s + c);
                     d *= f;
                     kept *= f;
                 }
@@ -196,10 +211,19 @@ private:
                 simd::store(dj, weight * (d - delta));
             }
         }
-        if (grads_.add.data) add_mask_gradient(block, ds);
-        if (grads_.q.data)
-            multiply_panel<Arch>(
-                PanelProduct<T>{k.transposed(), width_, n, ds, s, columns, dq_lanes_ + at * width_, columns, true});
+    }
+    void plain_gradient(T* w, T* ds, const T* dropped, Index at, Index columns, Index n) const {
+        const Index s = stride();
+        const bool drops = p_.rule.dropout > 0;
+        const auto drop = [&](T* x) {
+            for (Index j = 0; drops && j < n; ++j)
+                for (Index c = 0; c < columns; c += W)
+                    simd::store(x + j * s + c, simd::load<Arch>(x + j * s + c) * simd::load<Arch>(dropped + j * s + c));
+        };
+        drop(ds);
+        for (Index c = 0; c < columns; c += W)
+            weigh_apart_grad<Arch>(p_.rule.weighing, w + c, ds + c, s, n, log_sum_ + at + c);
+        drop(w);
     }
 
     void add_mask_gradient(const ScoreBlock<T>& s, const T* ds) const {
@@ -220,7 +244,7 @@ private:
     const T* stats_;
     Index b_, kv_;
     Piece keys_;
-    Index width_, value_width_;
+    Index width_, value_width_, k_stride_, v_stride_;
     Index h_ = 0;
     Piece queries_{};
     T *q_lanes_, *do_lanes_, *dq_lanes_, *q_rows_, *do_rows_, *log_sum_, *delta_, *factor_;

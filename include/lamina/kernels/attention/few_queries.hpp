@@ -12,7 +12,7 @@ inline constexpr Index few_queries = 4;
 
 template <class T>
 bool takes_few_queries(const AttentionProblem<T>& p) {
-    return p.sizes.queries <= few_queries && p.rule.dropout == 0;
+    return p.sizes.queries <= few_queries && p.rule.dropout == 0 && p.rule.weighing == Weighing::softmax;
 }
 
 /// One query of one head. `scores` has room for two rows of keys.
@@ -30,7 +30,7 @@ void attend_one(const AttentionProblem<T>& p, Index b, Index h, Index query, T* 
     const bool masked = p.rule.keep.data || p.rule.add.data;
     T* const bias = scores + n;
     if (masked) mask_row(p.rule, ScoreBlock<T>{nullptr, 0, b, h, {query, query + 1}, {0, n}, 1}, query, bias);
-    const V scale = p.rule.scale * L::log2_e, hidden = L::hidden;
+    const V scale = p.rule.scale * p.rule.unit(), hidden = L::hidden;
     V top = L::unseen;
     simd::row<Arch, T>(n, [&](Index j, auto count) LAMINA_INLINE_LAMBDA {
         V s = simd::load_count<Arch>(scores + j, count) * scale;

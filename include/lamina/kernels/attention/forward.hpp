@@ -4,13 +4,15 @@
 // N. Gimelshein, "Online normalizer calculation for softmax", 2018; T. Dao et al., "FlashAttention", 2022.
 #include <lamina/kernels/attention/few_queries.hpp>
 #include <lamina/kernels/attention/panel.hpp>
+#include <lamina/kernels/attention/weighing.hpp>
 #include <lamina/parallel/for.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// o [batch, heads, queries, value_width] = dropout(softmax(scale Q K^T + mask)) V; 0 for a query that sees no key.
-/// `stats`, if not null, gets the logarithm (base 2) of each row's sum of exponentials [batch, heads, queries], from
-/// which the gradient makes the weights again.
+/// o [batch, heads, queries, value_width] = dropout(softmax(scale Q K^T + mask)) V, or with another weighing than
+/// softmax; 0 for a query that sees no key.
+/// `stats`, if not null, gets the logarithm (base 2) of each row's sum of exponentials, or what other weights were
+/// multiplied by [batch, heads, queries]: from these the gradient makes the weights again.
 template <class Arch = simd::native, class T>
 void attention_forward(const AttentionProblem<T>& p, HeadRows<T> o, T* stats);
 
@@ -52,9 +54,11 @@ public:
           queries_(queries),
           width_(p.sizes.width),
           value_width_(p.sizes.value_width),
+          k_stride_(copy_stride<T>(width_)),
+          v_stride_(copy_stride<T>(value_width_)),
           panels_(ceil_div(queries.size(), panel)),
           panel_size_(Carver<T>::rounded((width_ + value_width_ + 2) * panel)) {
-        const Index copies = most * (width_ + value_width_);
+        const Index copies = most * (k_stride_ + v_stride_);
         T* const work = parallel::scratch<T>(panels_ * panel_size_ + most * panel * 4 + 2 * panel + copies + 256,
                                              AttentionPolicy::slot);
         Carver<T> carve{work};
@@ -62,8 +66,8 @@ public:
         weights_ = carve.take(most * panel);
         factors_ = carve.take(most * panel);
         mask_ = carve.take(mask_scratch(most, panel));
-        k_copy_ = carve.take(most * width_);
-        v_copy_ = carve.take(most * value_width_);
+        k_copy_ = carve.take(most * k_stride_);
+        v_copy_ = carve.take(most * v_stride_);
     }
 
     void run(HeadRows<T> o, T* stats) {
@@ -71,7 +75,7 @@ public:
             const Piece q = queries_of(i);
             T* state = state_ + i * panel_size_;
             rows_to_lanes<Arch>(p_.q.at(b_, h_, q.begin), p_.q.row_stride, q.size(), width_, state, lanes_of(q),
-                                p_.rule.scale * L::log2_e);
+                                p_.rule.scale * p_.rule.unit());
             for (Index j = 0; j < panel; ++j) maximum(i)[j] = L::unseen, sum(i)[j] = 0;
         }
         const Index keys = p_.keys_up_to(b_, queries_.end - 1), blocks = ceil_div(keys, most);
@@ -93,16 +97,19 @@ private:
         const Index kv = p_.kv_head(h_), n = keys.size();
         const T *k = p_.k.at(b_, kv, keys.begin), *v = p_.v.at(b_, kv, keys.begin);
         const bool many = panels_ > AttentionPolicy::copy_panels;
+        const auto worth = [&](Index stride, Index width) {
+            return (many && stride != width) || (panels_ > 1 && crowds_cache<T>(stride));
+        };
         MatrixView<T> ks = row_major(k, p_.k.row_stride), vs = row_major(v, p_.v.row_stride);
-        if (many && p_.k.row_stride != width_) {
-            copy_rows_clean<Arch>(k, p_.k.row_stride, n, width_, k_copy_, false, bad_);
-            ks = row_major<T>(k_copy_, width_);
+        if (worth(p_.k.row_stride, width_)) {
+            copy_rows_clean<Arch>(k, p_.k.row_stride, n, width_, k_copy_, k_stride_, false, bad_);
+            ks = row_major<T>(k_copy_, k_stride_);
         }
         // A hidden key's weight is 0, and 0 times NaN would still be NaN.
         bool any_bad = false;
-        if (p_.hides() || (many && p_.v.row_stride != value_width_)) {
-            any_bad = copy_rows_clean<Arch>(v, p_.v.row_stride, n, value_width_, v_copy_, p_.hides(), bad_);
-            vs = row_major<T>(v_copy_, value_width_);
+        if (p_.hides() || worth(p_.v.row_stride, value_width_)) {
+            any_bad = copy_rows_clean<Arch>(v, p_.v.row_stride, n, value_width_, v_copy_, v_stride_, p_.hides(), bad_);
+            vs = row_major<T>(v_copy_, v_stride_);
         }
         for (Index i = 0; i < panels_; ++i) {
             const Piece q = queries_of(i);
@@ -118,8 +125,13 @@ private:
         const ScoreBlock<T> block{weights_, lanes, b_, h_, q, keys, lanes};
         if (p_.hides()) mask_scores<Arch>(p_, block, mask_);
         const bool fresh = keys.begin == 0;
-        update_maximum(i, lanes, n, fresh);
-        for (Index c = 0; c < lanes; c += W) weigh(weights_ + c, lanes, n, maximum(i) + c, sum(i) + c);
+        if (p_.rule.weighing == Weighing::softmax) {
+            update_maximum(i, lanes, n, fresh);
+            for (Index c = 0; c < lanes; c += W) weigh(weights_ + c, lanes, n, maximum(i) + c, sum(i) + c);
+        } else {
+            for (Index c = 0; c < lanes; c += W)
+                weigh_apart<Arch>(p_.rule.weighing, weights_ + c, lanes, n, sum(i) + c);
+        }
         if (p_.rule.dropout > 0) {
             dropout_factors<Arch>(p_, {factors_, lanes, b_, h_, q, keys, lanes});
             for (Index j = 0; j < n * lanes; j += W)
@@ -187,9 +199,10 @@ private:
         const bool nothing = p_.keys_up_to(b_, q.end - 1) == 0;  // no block wrote the result
         for (Index f = 0; nothing && f < value_width_ * lanes; ++f) out(i)[f] = 0;
         for (Index c = 0; c < q.size(); ++c) {
-            const bool seen = s[c] != 0;
-            if (stats) stats[first + c] = seen ? m[c] + simd::log2(s[c]) : -L::unseen;
-            s[c] = seen ? 1 / s[c] : T(0);
+            const bool seen = s[c] != 0, softmax = p_.rule.weighing == Weighing::softmax;
+            if (stats && softmax) stats[first + c] = seen ? m[c] + simd::log2(s[c]) : -L::unseen;
+            s[c] = !seen ? T(0) : softmax || p_.rule.average ? 1 / s[c] : T(1);
+            if (stats && !softmax) stats[first + c] = s[c];
         }
         lanes_to_rows<Arch>(out(i), lanes, value_width_, q.size(), s, o.at(b_, h_, q.begin), o.row_stride);
     }
@@ -197,7 +210,7 @@ private:
     const AttentionProblem<T>& p_;
     Index b_, h_;
     Piece queries_;
-    Index width_, value_width_, panels_, panel_size_;
+    Index width_, value_width_, k_stride_, v_stride_, panels_, panel_size_;
     T *state_, *weights_, *factors_, *mask_, *k_copy_, *v_copy_;
     bool bad_[most];
 };
@@ -207,7 +220,7 @@ template <class Arch, class T>
 Index attention_parts(const AttentionGeometry& g) {
     constexpr Index panel = panel_columns<Arch, T>;
     const Index bytes = (g.width + g.value_width + 2) * panel * Index(sizeof(T));
-    const Index group = larger(1, smaller(AttentionPolicy::max_panels, AttentionPolicy::group_bytes / bytes));
+    const Index group = larger(3, smaller(AttentionPolicy::max_panels, AttentionPolicy::group_bytes / bytes));
     return ceil_div(ceil_div(g.queries, panel), group);
 }
 

@@ -23,7 +23,7 @@ struct ScoreBlock {
 /// Most elements that the biases of a block need: of transposed rows and of the rows themselves.
 constexpr Index mask_scratch(Index keys, Index lanes) { return 2 * keys * lanes; }
 
-/// What one query adds to its scores, in units of log 2.
+/// What one query adds to its scores.
 template <class T>
 void mask_row(const AttentionRule<T>& rule, const ScoreBlock<T>& s, Index query, T* row) {
     using L = ScoreLimits<T>;
@@ -32,7 +32,7 @@ void mask_row(const AttentionRule<T>& rule, const ScoreBlock<T>& s, Index query,
         const T* add = rule.add.at(s.batch, s.head, query, s.keys.begin);
         const Index step = rule.add.key_stride;
         for (Index j = 0; j < n; ++j) {
-            const T x = add[j * step] * L::log2_e;
+            const T x = add[j * step] * rule.unit();
             row[j] = x < L::hidden ? L::hidden : x;
         }
     } else {

@@ -4,6 +4,7 @@
 // are the register tile of the matrix product, whose rows are keys in S^T = K Q^T and features in O^T = V^T P^T.
 #include <lamina/kernels/attention/exp2.hpp>
 #include <lamina/kernels/attention/mask.hpp>
+#include <lamina/kernels/gemm/block.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
@@ -75,13 +76,14 @@ void lanes_to_rows(const T* from, Index lanes, Index width, Index count, const T
     }
 }
 
-/// Copies `count` rows together. With `clean`, rows that hold a NaN or an infinity become zeros and are marked in
-/// `bad`; returns whether there are any.
+/// Copies `count` rows together, `to_stride` apart. With `clean`, rows that hold a NaN or an infinity become zeros and
+/// are marked in `bad`; returns whether there are any.
 template <class Arch, class T>
-bool copy_rows_clean(const T* from, Index stride, Index count, Index width, T* to, bool clean, bool* bad) {
+bool copy_rows_clean(const T* from, Index stride, Index count, Index width, T* to, Index to_stride, bool clean,
+                     bool* bad) {
     using V = simd::Vec<T, Arch>;
     bool any_bad = false;
-    for (Index j = 0; j < count; ++j, from += stride, to += width) {
+    for (Index j = 0; j < count; ++j, from += stride, to += to_stride) {
         V test = T(0);
         simd::row<Arch, T>(width, [&](Index i, auto n) LAMINA_INLINE_LAMBDA {
             const V x = simd::load_count<Arch>(from + i, n);
@@ -96,6 +98,12 @@ bool copy_rows_clean(const T* from, Index stride, Index count, Index width, T* t
             for (Index i = 0; i < width; ++i) to[i] = 0;
     }
     return any_bad;
+}
+
+/// Distance of copied rows: not one at which they would push one another out of the first-level cache.
+template <class T>
+constexpr Index copy_stride(Index width) {
+    return width + (width * Index(sizeof(T)) % 1024 == 0 ? 64 / Index(sizeof(T)) : 0);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels::detail

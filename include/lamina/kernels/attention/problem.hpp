@@ -33,6 +33,13 @@ struct MaskView {
     }
 };
 
+/// How scores become weights.
+enum class Weighing {
+    softmax,       ///< exp(s) / sum exp(s)
+    relu_squared,  ///< max(0, s)²
+    laplace        ///< the distribution function (1 + erf((s - sqrt(1/2)) / (sigma sqrt 2))) / 2, sigma² = 1 / (4 pi)
+};
+
 /// Which keys count, and how scores become weights.
 template <class T>
 struct AttentionRule {
@@ -44,6 +51,11 @@ struct AttentionRule {
     Index diagonal = 0;
     double dropout = 0;  ///< probability of losing a weight
     random::Key key = {};
+    Weighing weighing = Weighing::softmax;
+    bool average = false;  ///< other than softmax: divide by the number of keys that the query sees
+
+    /// What scores are multiplied by while they are worked on: softmax takes powers of two.
+    T unit() const { return weighing == Weighing::softmax ? T(1.4426950408889634074) : T(1); }
 };
 
 /// An attention: sizes, operands, rule.
@@ -72,13 +84,12 @@ struct AttentionProblem {
 
 namespace detail {
 
-/// Scores are kept in units of log 2. A hidden key's is `hidden`; a row that saw nothing yet has the maximum `unseen`:
+/// A hidden key's score is `hidden`; a row that saw nothing yet has the maximum `unseen`:
 /// all differences stay finite, and the weight of a hidden key is exactly 0.
 template <class T>
 struct ScoreLimits {
     static constexpr T hidden = sizeof(T) == 4 ? T(-1e38f) : T(-1e307);
     static constexpr T unseen = sizeof(T) == 4 ? T(-1e37f) : T(-1e306);
-    static constexpr T log2_e = T(1.4426950408889634074), ln_2 = T(0.69314718055994530942);
 };
 
 }  // namespace detail
