@@ -1,6 +1,8 @@
 #pragma once
 // Optimal assignment: pairs of rows and columns, each used once, with the least total cost.
 #include <lamina/core/create.hpp>
+#include <lamina/parallel/scratch.hpp>
+#include <lamina/simd/load_store.hpp>
 
 #include <vector>
 
@@ -14,41 +16,72 @@ struct Assignment {
 
 namespace detail {
 
-/// Shortest augmenting paths with potentials for n <= m: column_of[n]. Throws where no finite assignment exists.
-template <class Cost>
-std::vector<Index> shortest_paths(Index n, Index m, Cost&& cost) {
+inline constexpr int hungarian_slot = 7;
+
+/// Shortest augmenting paths with potentials for costs [n, stride], finite in at most `stride` columns of which n must
+/// suffice: column_of[n]. `work` has room for 4 stride numbers. A search passes over whole rows, a vector of columns at
+/// a time; columns that are done keep their distance and are moved out of reach. Throws where no finite assignment
+/// exists.
+template <class Arch = simd::native>
+std::vector<Index> shortest_paths(Index n, Index stride, const double* costs, double* work) {
+    using V = simd::Vec<double, Arch>;
+    using I = simd::Vec<std::int64_t, Arch>;
     constexpr double infinity = __builtin_inf();
-    const auto size = static_cast<std::size_t>(m);
-    std::vector<double> row_price(static_cast<std::size_t>(n)), column_price(size), distance(size);
-    std::vector<Index> column_of(static_cast<std::size_t>(n), -1), row_of(size, -1), from(size), open(size);
+    const auto size = static_cast<std::size_t>(stride);
+    double *const column_price = work, *const distance = work + stride, *const reach = work + 2 * stride,
+                  *const taken = work + 3 * stride;
+    // Padding has infinite costs and is never reached.
+    std::vector<double> row_price(static_cast<std::size_t>(n));
+    std::vector<Index> column_of(static_cast<std::size_t>(n), -1), row_of(size, -1), done;
+    std::vector<std::int64_t> from(size), number(size);
+    for (std::size_t j = 0; j < size; ++j) number[j] = std::int64_t(j), column_price[j] = taken[j] = 0;
     for (Index start = 0; start < n; ++start) {
-        Index left = m;
-        for (Index j = 0; j < m; ++j) open[std::size_t(j)] = j, distance[std::size_t(j)] = infinity;
+        for (Index j = 0; j < stride; ++j) distance[j] = infinity, reach[j] = 0;
+        done.clear();
         double shortest = 0;
         Index row = start, sink = -1;
-        // Columns open[left … m) are done, in the order of their distance.
         while (sink < 0) {
-            double least = infinity;
-            Index best = -1;
-            const double price = row_price[std::size_t(row)];
-            for (Index k = 0; k < left; ++k) {
-                const auto j = std::size_t(open[std::size_t(k)]);
-                const double reached = shortest + cost(row, Index(j)) - price - column_price[j];
-                if (reached < distance[j]) distance[j] = reached, from[j] = row;
+            const double* const cost = costs + row * stride;
+            const V offset = shortest - row_price[std::size_t(row)], unreachable = infinity;
+            const I here = std::int64_t(row);
+            V least = unreachable;
+            I least_at = std::int64_t(-1);
+            for (Index j = 0; j < stride; j += V::width) {
+                // Done columns have an infinite reach: neither shortened nor chosen.
+                const V held = simd::load<Arch>(distance + j), out = simd::load<Arch>(reach + j);
+                const V reached = simd::load<Arch>(cost + j) - simd::load<Arch>(column_price + j) + offset + out;
+                const auto closer = reached < held;
+                const V now = select(closer, reached, held);
+                store(distance + j, now);
+                const I before = simd::load<Arch>(&from[std::size_t(j)]);
+                store(&from[std::size_t(j)], select(simd::Mask<std::int64_t, Arch>{closer.m}, here, before));
+                const V open = now + out;
                 // Among equals a free column ends the search.
-                if (distance[j] < least || (distance[j] == least && best >= 0 && row_of[j] < 0))
-                    least = distance[j], best = k;
+                const auto free = simd::load<Arch>(taken + j) == V(0);
+                const auto better = (open < least) | ((open == least) & free & (open < unreachable));
+                least = select(better, open, least);
+                least_at = select(simd::Mask<std::int64_t, Arch>{better.m}, simd::load<Arch>(&number[std::size_t(j)]),
+                                  least_at);
             }
-            require<ValueError>(best >= 0, "hungarian: cost matrix is infeasible (row ", start, " of ", n, ")");
-            shortest = least;
-            const Index column = open[std::size_t(best)];
-            std::swap(open[std::size_t(best)], open[std::size_t(--left)]);
+            double best = infinity;
+            Index column = -1;
+            double values[V::width];
+            std::int64_t places[V::width];
+            store(values, least);
+            store(places, least_at);
+            for (int k = 0; k < V::width; ++k)
+                if (values[k] < best || (values[k] == best && places[k] >= 0 && taken[places[k]] == 0))
+                    best = values[k], column = places[k];
+            require<ValueError>(column >= 0, "hungarian: cost matrix is infeasible (row ", start, " of ", n, ")");
+            shortest = best;
+            done.push_back(column);
+            reach[column] = infinity;
             if (row_of[std::size_t(column)] < 0) sink = column;
             else row = row_of[std::size_t(column)];
         }
         row_price[std::size_t(start)] += shortest;
-        for (Index k = left; k < m; ++k) {
-            const auto j = std::size_t(open[std::size_t(k)]);
+        for (const Index column : done) {
+            const auto j = std::size_t(column);
             const double slack = shortest - distance[j];
             if (row_of[j] >= 0) row_price[std::size_t(row_of[j])] += slack;
             column_price[j] -= slack;
@@ -56,6 +89,7 @@ std::vector<Index> shortest_paths(Index n, Index m, Cost&& cost) {
         for (Index column = sink;;) {
             const Index r = from[std::size_t(column)];
             row_of[std::size_t(column)] = r;
+            taken[column] = 1;
             std::swap(column_of[std::size_t(r)], column);
             if (r == start) break;
         }
@@ -74,7 +108,11 @@ Assignment hungarian(const Tensor<T, 2>& costs) {
     const Index rows = costs.shape()[0], columns = costs.shape()[1];
     const bool turned = rows > columns;
     const Index n = turned ? columns : rows, m = turned ? rows : columns;
-    std::vector<double> cost(std::size_t(n * m));
+    constexpr Index width = simd::Vec<double>::width;
+    const Index stride = (m + width - 1) / width * width;
+    double* const cost = parallel::scratch<double>((n + 4) * stride, detail::hungarian_slot);
+    for (Index i = 0; i < n; ++i)
+        for (Index j = m; j < stride; ++j) cost[i * stride + j] = __builtin_inf();
     const T* const from = costs.data();
     const Index row_step = costs.strides()[0], column_step = costs.strides()[1];
     for (Index i = 0; i < rows; ++i)
@@ -82,14 +120,14 @@ Assignment hungarian(const Tensor<T, 2>& costs) {
             const double c = double(from[i * row_step + j * column_step]);
             require<ValueError>(c > -__builtin_inf(), "hungarian: matrix contains invalid numeric entries (", c,
                                 " in row ", i, ", column ", j, ")");
-            cost[std::size_t(turned ? j * m + i : i * m + j)] = c;
+            cost[turned ? j * stride + i : i * stride + j] = c;
         }
-    const auto column_of = detail::shortest_paths(n, m, [&](Index i, Index j) { return cost[std::size_t(i * m + j)]; });
+    const auto column_of = detail::shortest_paths(n, stride, cost, cost + n * stride);
     std::vector<Index> partner(std::size_t(rows), -1);
     Assignment out{empty<std::int64_t>(Shape{n}), empty<std::int64_t>(Shape{n})};
     for (Index i = 0; i < n; ++i) {
         const Index j = column_of[std::size_t(i)];
-        out.cost += cost[std::size_t(i * m + j)];
+        out.cost += cost[i * stride + j];
         partner[std::size_t(turned ? j : i)] = turned ? i : j;
     }
     std::int64_t *row = out.rows.mutable_data(), *column = out.columns.mutable_data();

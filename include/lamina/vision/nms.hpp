@@ -45,30 +45,31 @@ namespace detail {
 template <class T>
 std::vector<Index> nms_by_class(Index n, const T* boxes, const T* scores, const std::int64_t* classes,
                                 double threshold) {
-    std::vector<Index> order(static_cast<std::size_t>(n)), by_class(static_cast<std::size_t>(n)), kept;
+    // Grouped by class, each in the order of scores: a stable sort of the positions, which passes over the bytes that
+    // all classes share.
+    using Item = kernels::detail::SortItem<double>;
+    const auto size = static_cast<std::size_t>(n);
+    std::vector<Index> order(size), group, survivors(size), kept;
+    std::vector<Item> items(2 * size);
+    std::vector<char> alive(size);
+    if (n == 0) return kept;
     const Index voters = kernels::score_order(n, scores, order.data());
-    std::vector<Index> rank(static_cast<std::size_t>(n));
-    for (Index k = 0; k < n; ++k) rank[std::size_t(order[std::size_t(k)])] = k;
-    // Positions in the order of scores, grouped by class.
-    for (Index k = 0; k < n; ++k) by_class[std::size_t(k)] = k;
-    std::sort(by_class.begin(), by_class.end(), [&](Index x, Index y) {
-        const auto class_x = classes[order[std::size_t(x)]], class_y = classes[order[std::size_t(y)]];
-        return class_x != class_y ? class_x < class_y : x < y;
-    });
-    std::vector<Index> group, survivors(static_cast<std::size_t>(n));
-    for (std::size_t begin = 0, end = 0; begin < by_class.size(); begin = end) {
-        const auto id = classes[order[std::size_t(by_class[begin])]];
+    for (std::size_t k = 0; k < size; ++k)
+        items[k] = {std::uint64_t(classes[order[k]]), static_cast<decltype(Item::index)>(k)};
+    const Item* const sorted = kernels::detail::radix_sort(items.data(), items.data() + n, n);
+    for (std::size_t begin = 0, end = 0; begin < size; begin = end) {
         group.clear();
         Index group_voters = 0;
-        for (; end < by_class.size() && classes[order[std::size_t(by_class[end])]] == id; ++end) {
-            group.push_back(order[std::size_t(by_class[end])]);
-            group_voters += by_class[end] < voters;
+        for (; end < size && sorted[end].key == sorted[begin].key; ++end) {
+            group.push_back(order[std::size_t(sorted[end].index)]);
+            group_voters += Index(sorted[end].index) < voters;
         }
         const Index count =
             kernels::nms(Index(group.size()), boxes, group.data(), group_voters, threshold, survivors.data());
-        kept.insert(kept.end(), survivors.begin(), survivors.begin() + count);
+        for (Index k = 0; k < count; ++k) alive[std::size_t(survivors[std::size_t(k)])] = 1;
     }
-    std::sort(kept.begin(), kept.end(), [&](Index x, Index y) { return rank[std::size_t(x)] < rank[std::size_t(y)]; });
+    for (const Index i : order)
+        if (alive[std::size_t(i)]) kept.push_back(i);
     return kept;
 }
 
