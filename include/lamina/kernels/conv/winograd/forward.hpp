@@ -52,7 +52,7 @@ namespace detail {
 struct WinogradPolicy {
     static constexpr Index cached_bytes = 512 << 10;  ///< of transformed tiles, for panels to be multiplied one by one
     static constexpr Index cached_tiles = 24;         ///< least tiles for which that pays
-    static constexpr Index streamed_tiles = 64;       ///< in a block else, whose panels all share one frequency
+    static constexpr Index streamed_tiles = 64;       ///< in a block else, whose panels share each frequency by twos
     static constexpr Index weight_bytes = 256 << 10;  ///< of plain weights transformed at a time,
     static constexpr Index whole_bytes = 1 << 20;     ///< unless all of them take no more than this
     static constexpr int tile_slot = 12, product_slot = 13, pixel_slot = 14, weight_slot = 15;  ///< parallel::scratch
@@ -111,7 +111,7 @@ private:
                 winograd_input<Arch, T, M>(g_, grid_, block, x_, i * lanes, v + i * tiles * lanes, stride,
                                            WinogradPolicy::pixel_slot);
         });
-        const Index groups = one_by_one_ ? panels_ : smaller(panels_, threads);
+        const Index groups = one_by_one_ ? panels_ : larger(ceil_div(panels_, 2), smaller(panels_, threads));
         parallel::for_each(groups, [&](Index group) { multiply(block, v, stride, piece(panels_, groups, group)); });
     }
 
