@@ -81,8 +81,7 @@ void avg_pool2d_forward(const PoolGeometry& g, AverageDivisor divisor, const T* 
             g, inside,
             [&](Index ox, auto count) LAMINA_INLINE_LAMBDA {
                 V sum(T(0));
-                detail::visit_taps<0, Arch>(g, image, rows, ox, count,
-                                            [&](V v, Index, Index) LAMINA_INLINE_LAMBDA { sum += v; });
+                detail::visit_taps<Arch>(g, image, rows, ox, count, [&](V v) LAMINA_INLINE_LAMBDA { sum += v; });
                 simd::store_count(out + ox, sum / V(divide_by(ox)), count);
             },
             [&](Index ox) {

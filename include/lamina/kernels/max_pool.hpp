@@ -1,10 +1,11 @@
 #pragma once
-// Largest element of windows, forward and backward. The backward pass finds the elements again, lanes at a time, and
-// adds each gradient where it belongs.
+// Largest element of windows, forward and backward: columns first, which neighbouring windows share, then along the
+// row, lanes at a time. The backward pass finds the elements again and adds each gradient where it belongs.
 #include <lamina/kernels/pool_windows.hpp>
 #include <lamina/parallel/scratch.hpp>
 
 #include <cstring>
+#include <limits>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
@@ -24,70 +25,107 @@ void adaptive_max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* 
 
 namespace detail {
 
-inline constexpr int pool_slot = 4;  ///< scratch of a row's positions
+inline constexpr int pool_slot = 4;  ///< scratch of column maxima, of their positions, and of a row's positions
 
-/// y = the largest of each window of row `oy` of a plane.
-template <int Kernel, class Arch, class T>
-void max_row(const PoolGeometry& g, LaneColumns inside, const T* plane, Index oy, T* y) {
-    using V = simd::Vec<T, Arch>;
-    const Taps rows = row_taps(g, oy);
-    for_row_windows<Arch, T>(
-        g, inside,
-        [&](Index ox, auto count) LAMINA_INLINE_LAMBDA {
-            V best = first_tap<Arch>(g, plane, rows, ox, count);
-            visit_taps<Kernel, Arch>(g, plane, rows, ox, count, [&](V v, Index, Index) LAMINA_INLINE_LAMBDA {
-                best = select(beats(v, best), v, best);
-            });
-            simd::store_count(y + ox, best, count);
-        },
-        [&](Index ox) { y[ox] = plane[argmax(plane, g.in_w, rows, column_taps(g, ox))]; });
-}
-
-/// The positions in the plane of the first largest of each window of row `oy`.
-template <int Kernel, class Arch, class T>
-void argmax_row(const PoolGeometry& g, LaneColumns inside, const T* plane, Index oy, Index* positions) {
-    using V = simd::Vec<T, Arch>;
-    using Code = typename V::signed_type;  // of a tap: its place relative to the window's first
-    const Taps rows = row_taps(g, oy);
-    for_row_windows<Arch, T>(
-        g, inside,
-        [&](Index ox, auto count) LAMINA_INLINE_LAMBDA {
-            V best = first_tap<Arch>(g, plane, rows, ox, count);
-            simd::Vec<Code, Arch> code(Code(0));
-            visit_taps<Kernel, Arch>(g, plane, rows, ox, count, [&](V v, Index y, Index k) LAMINA_INLINE_LAMBDA {
-                const auto better = beats(v, best);
-                best = select(better, v, best);
-                code = select(simd::mask_cast<Code>(better),
-                              simd::Vec<Code, Arch>(Code((y - rows.first) * g.in_w + k * g.dilation_w)), code);
-            });
-            Code codes[V::width];
-            simd::store(codes, code);
-            const Index corner = rows.first * g.in_w + ox * g.stride_w - g.pad_w;
-            for (Index i = 0; i < Index(count); ++i) positions[ox + i] = corner + i * g.stride_w + Index(codes[i]);
-        },
-        [&](Index ox) { positions[ox] = argmax(plane, g.in_w, rows, column_taps(g, ox)); });
-}
-
-/// Clears a plane of gradients that starts a sum.
+/// A place in a plane, in lanes as wide as T's.
 template <class T>
-void start_plane(T* dx, Index n, bool accumulate) {
-    if (!accumulate) std::memset(static_cast<void*>(dx), 0, std::size_t(n) * sizeof(T));
-}
+using PoolPosition = typename simd::Vec<T, simd::scalar>::signed_type;
+
+/// Largest elements and where they lie.
+template <class T, class Arch>
+struct LargestSoFar {
+    simd::Vec<T, Arch> value;
+    simd::Vec<PoolPosition<T>, Arch> where;
+
+    /// Takes `v` where it is larger, or equal and further in front: the first of equals, in whatever order they come.
+    template <bool Where>
+    LAMINA_INLINE void meet(simd::Vec<T, Arch> v, simd::Vec<PoolPosition<T>, Arch> at) {
+        auto better = beats(v, value);
+        if constexpr (Where) {
+            better = better | (~beats(value, v) & simd::mask_cast<T>(at < where));
+            where = select(simd::mask_cast<PoolPosition<T>>(better), at, where);
+        }
+        value = select(better, v, value);
+    }
+};
+
+/// A row of windows, folded to the largest of each column, with the padding to both sides.
+template <class T>
+struct ColumnMaxima {
+    T* value;
+    PoolPosition<T>* where;
+
+    static Index length(const PoolGeometry& g) { return g.out_w * g.stride_w + (g.kernel_w - 1) * g.dilation_w; }
+    explicit ColumnMaxima(const PoolGeometry& g)
+        : value(parallel::scratch<T>(length(g) + g.in_w, pool_slot)),
+          where(parallel::scratch<PoolPosition<T>>(length(g) + g.in_w, pool_slot + 1)) {}
+
+    template <bool Where, class Arch>
+    void fill(const PoolGeometry& g, const T* plane, Taps rows) {
+        using I = simd::Vec<PoolPosition<T>, Arch>;
+        const auto pad = [&](Index from, Index to) {
+            for (Index i = from; i < to; ++i) {
+                value[i] = -std::numeric_limits<T>::infinity();
+                where[i] = std::numeric_limits<PoolPosition<T>>::max();
+            }
+        };
+        pad(0, g.pad_w);
+        pad(g.pad_w + g.in_w, length(g));
+        simd::row<Arch, T>(g.in_w, [&](Index c, auto count) LAMINA_INLINE_LAMBDA {
+            I at = simd::lane_numbers<PoolPosition<T>, Arch>() + I(PoolPosition<T>(rows.first * g.in_w + c));
+            LargestSoFar<T, Arch> best{simd::load_count<Arch>(plane + rows.first * g.in_w + c, count), at};
+            for (Index y = rows.first + rows.step; y < rows.end; y += rows.step) {
+                at += I(PoolPosition<T>(rows.step * g.in_w));
+                best.template meet<Where>(simd::load_count<Arch>(plane + y * g.in_w + c, count), at);
+            }
+            simd::store_count(value + g.pad_w + c, best.value, count);
+            if constexpr (Where) simd::store_count(where + g.pad_w + c, best.where, count);
+        });
+    }
+
+    /// The largest of each window, lane by lane for strides 1 and 2.
+    template <bool Where, class Arch, class Put>
+    void reduce(const PoolGeometry& g, const Put& put) const {
+        simd::row<Arch, T>(g.out_w, [&](Index ox, auto count) LAMINA_INLINE_LAMBDA {
+            const auto lanes = [&](const auto* from) LAMINA_INLINE_LAMBDA {
+                if (g.stride_w == 2) return load_pairs<Arch>(from + 2 * ox, count).first;
+                return simd::load_count<Arch>(from + g.stride_w * ox, count);
+            };
+            LargestSoFar<T, Arch> best{lanes(value), Where ? lanes(where) : simd::Vec<PoolPosition<T>, Arch>()};
+            for (Index k = g.dilation_w; k < g.kernel_w * g.dilation_w; k += g.dilation_w)
+                best.template meet<Where>(lanes(value + k), Where ? lanes(where + k) : best.where);
+            put(ox, best, count);
+        });
+    }
+    template <bool Where, class Arch, class Put>
+    void max_row(const PoolGeometry& g, const T* plane, Index oy, const Put& put) {
+        fill<Where, Arch>(g, plane, row_taps(g, oy));
+        if (g.stride_w <= 2) reduce<Where, Arch>(g, put);
+        else reduce<Where, simd::scalar>(g, put);
+    }
+};
 
 }  // namespace detail
 
 template <class Arch, class T>
 void max_pool2d_forward(const PoolGeometry& g, const T* x, T* y, std::int64_t* indices) {
     if (g.two_by_two() && !indices) return max_pool_2x2_forward<Arch>(g.planes, g.in_h, g.in_w, x, y);
-    const detail::LaneColumns inside = detail::lane_columns(g);
-    detail::for_kernel_width(g, [&](auto kernel) {
-        detail::for_each_window_row(g, [&](Index plane, Index oy) {
-            const T* image = x + plane * g.in_h * g.in_w;
-            const Index at = (plane * g.out_h + oy) * g.out_w;
-            if (!indices) return detail::max_row<kernel, Arch>(g, inside, image, oy, y + at);
-            detail::argmax_row<kernel, Arch>(g, inside, image, oy, indices + at);
-            for (Index ox = 0; ox < g.out_w; ++ox) y[at + ox] = image[indices[at + ox]];
-        });
+    detail::for_each_window_row(g, [&](Index plane, Index oy) {
+        detail::ColumnMaxima<T> columns(g);
+        const T* image = x + plane * g.in_h * g.in_w;
+        const Index at = (plane * g.out_h + oy) * g.out_w;
+        if (!indices)
+            return columns.template max_row<false, Arch>(
+                g, image, oy, [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
+                    simd::store_count(y + at + ox, best.value, count);
+                });
+        auto* const where = parallel::scratch<detail::PoolPosition<T>>(g.out_w, detail::pool_slot + 2);
+        columns.template max_row<true, Arch>(g, image, oy,
+                                             [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
+                                                 simd::store_count(y + at + ox, best.value, count);
+                                                 simd::store_count(where + ox, best.where, count);
+                                             });
+        for (Index ox = 0; ox < g.out_w; ++ox) indices[at + ox] = where[ox];
     });
 }
 
@@ -95,18 +133,19 @@ template <class Arch, class T>
 void max_pool2d_grad_input(const PoolGeometry& g, const T* x, const T* dy, T* dx, bool accumulate) {
     if (g.two_by_two()) return max_pool_2x2_grad_input<Arch>(g.planes, g.in_h, g.in_w, x, dy, dx, accumulate);
     const Index size = g.in_h * g.in_w;
-    const detail::LaneColumns inside = detail::lane_columns(g);
-    detail::for_kernel_width(g, [&](auto kernel) {
-        detail::for_each_plane(g, [&](Index plane) {
-            Index* const positions = parallel::scratch<Index>(g.out_w, detail::pool_slot);
-            T* const grad = dx + plane * size;
-            detail::start_plane(grad, size, accumulate);
-            for (Index oy = 0; oy < g.out_h; ++oy) {
-                detail::argmax_row<kernel, Arch>(g, inside, x + plane * size, oy, positions);
-                const T* up = dy + (plane * g.out_h + oy) * g.out_w;
-                for (Index ox = 0; ox < g.out_w; ++ox) grad[positions[ox]] += up[ox];
-            }
-        });
+    detail::for_each_plane(g, [&](Index plane) {
+        detail::ColumnMaxima<T> columns(g);
+        auto* const where = parallel::scratch<detail::PoolPosition<T>>(g.out_w, detail::pool_slot + 2);
+        T* const grad = dx + plane * size;
+        if (!accumulate) std::memset(static_cast<void*>(grad), 0, std::size_t(size) * sizeof(T));
+        for (Index oy = 0; oy < g.out_h; ++oy) {
+            columns.template max_row<true, Arch>(g, x + plane * size, oy,
+                                                 [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
+                                                     simd::store_count(where + ox, best.where, count);
+                                                 });
+            const T* up = dy + (plane * g.out_h + oy) * g.out_w;
+            for (Index ox = 0; ox < g.out_w; ++ox) grad[where[ox]] += up[ox];
+        }
     });
 }
 

@@ -79,40 +79,22 @@ inline LaneColumns lane_columns(const PoolGeometry& g) {
     return from < to ? LaneColumns{from, to} : LaneColumns{};
 }
 
-/// Calls visit(lanes, row, k) for each tap of the windows at columns ox, ox + 1, … in their order: lane i is the
-/// element of window ox + i at that row and tap k of the row. Kernel is the width, if the compiler is to know it, or 0.
-template <int Kernel, class Arch, class T, class Count, class Visit>
+/// Calls visit(lanes) for each tap of the windows at columns ox, ox + 1, … in their order: lane i is of window ox + i.
+template <class Arch, class T, class Count, class Visit>
 LAMINA_INLINE void visit_taps(const PoolGeometry& g, const T* plane, Taps rows, Index ox, Count count, Visit&& visit) {
     const Index left = ox * g.stride_w - g.pad_w;
     for (Index y = rows.first; y < rows.end; y += rows.step) {
         const T* p = plane + y * g.in_w + left;
-        const auto pair_from = [&](auto k) LAMINA_INLINE_LAMBDA {
-            const auto pair = load_pairs<Arch>(p + k, count);
-            visit(pair.first, y, Index(k));
-            if (k + 1 < (Kernel ? Kernel : g.kernel_w)) visit(pair.second, y, Index(k) + 1);
-        };
         if (g.stride_w == 1) {
-            for (Index k = 0; k < g.kernel_w; ++k) visit(simd::load_count<Arch>(p + k * g.dilation_w, count), y, k);
-        } else if constexpr (Kernel > 0) {
-            simd::unroll<(Kernel + 1) / 2>(
-                [&](auto k) LAMINA_INLINE_LAMBDA { pair_from(std::integral_constant<int, 2 * k>{}); });
+            for (Index k = 0; k < g.kernel_w; ++k) visit(simd::load_count<Arch>(p + k * g.dilation_w, count));
         } else {
-            for (Index k = 0; k < g.kernel_w; k += 2) pair_from(k);
+            for (Index k = 0; k < g.kernel_w; k += 2) {
+                const auto pair = load_pairs<Arch>(p + k, count);
+                visit(pair.first);
+                if (k + 1 < g.kernel_w) visit(pair.second);
+            }
         }
     }
-}
-/// The first tap of the windows at columns ox, ox + 1, …
-template <class Arch, class T, class Count>
-LAMINA_INLINE simd::Vec<T, Arch> first_tap(const PoolGeometry& g, const T* plane, Taps rows, Index ox, Count count) {
-    const T* p = plane + rows.first * g.in_w + ox * g.stride_w - g.pad_w;
-    if (g.stride_w == 1) return simd::load_count<Arch>(p, count);
-    return load_pairs<Arch>(p, count).first;
-}
-/// Calls f(std::integral_constant<int, Kernel>) for the kernel widths that visit_taps knows best.
-template <class F>
-LAMINA_INLINE void for_kernel_width(const PoolGeometry& g, F&& f) {
-    if (g.stride_w == 2 && g.kernel_w == 3) f(std::integral_constant<int, 3>{});
-    else f(std::integral_constant<int, 0>{});
 }
 
 /// The outputs of one row: lanes(ox, count) for those inside, one(ox) for the others.

@@ -80,6 +80,8 @@ struct Pooled {
 template <Real T>
 Pooled<T> max_pool2d(const char* op, const Tensor<T, 4>& x, const MaxPool2dOptions& o, bool with_indices) {
     const auto g = max_pool_geometry(op, x, o);
+    require(g.in_h * g.in_w <= std::numeric_limits<kernels::detail::PoolPosition<T>>::max(), op,
+            ": a plane must have less than 2^31 elements (input ", x.shape(), ")");
     const auto input = contiguous(x);
     Pooled<T> out{empty<T>(pooled_shape(x.shape(), g)), {}};
     if (with_indices) out.indices = empty<std::int64_t>(out.y.shape());
