@@ -1,0 +1,175 @@
+#pragma once
+// The gated attention unit: attention with one head and a gate, which is a whole layer without a feed-forward part; two
+// stand for one Transformer layer. W. Hua et al., "Transformer Quality in Linear Time", ICML 2022.
+#include <lamina/nn/chain.hpp>
+#include <lamina/nn/dropout.hpp>
+#include <lamina/nn/key_value_cache.hpp>
+#include <lamina/nn/layer_norm.hpp>
+#include <lamina/nn/linear.hpp>
+#include <lamina/nn/offset_scale.hpp>
+#include <lamina/nn/positions/log_length.hpp>
+#include <lamina/nn/positions/relative_bias.hpp>
+#include <lamina/ops/concat.hpp>
+#include <lamina/ops/rotary.hpp>
+
+namespace lamina::inline LAMINA_ABI::nn {
+
+/// How a unit's scores s = q k and biases b become weights over n tokens, of which a query sees n_i.
+enum class GauFunction {
+    relu2,          ///< relu(s / sqrt(width) + b)² / n_i: bert4keras
+    relu2_paper,    ///< relu(s / n + b)²
+    relu2_bias_in,  ///< relu((s + b) / n)²: FLASH-pytorch
+    laplace,        ///< the Laplace distribution function of (s + b) / n
+    softmax,        ///< softmax(s / sqrt(width) + b)
+    softmax_plus    ///< softmax of that times log(n_i) / log(512), which keeps its entropy at any length
+};
+
+/// Options of GAU.
+struct GauConfig {
+    Index query_key_dim = 128;
+    double expansion = 2;  ///< width of values and gate, in widths of the input
+    GauFunction function = GauFunction::relu2;
+    bool causal = false;
+    double dropout = 0;         ///< of the weights
+    bool relative_bias = true;  ///< T5's, learned; scaled by sqrt(width of the input) as FLASH-pytorch does
+    Index rotary_width = 0;     ///< features of queries and keys that rotate by position; 0: none
+    bool shift_tokens = false;  ///< half of the features come from the token before
+    bool residual = true;
+    LogLengthConfig log_length = {};  ///< of softmax_plus
+};
+
+namespace detail {
+
+/// The first half of the features of x [B, n, d] from one token before, zeros at the first.
+template <Real T>
+Tensor<T, 3> shift_tokens(const Tensor<T, 3>& x) {
+    const Index half = (x.dim(2) + 1) / 2, n = x.dim(1);
+    const auto first = slice(x, 2, 0, half);
+    const auto zero = zeros<T>(Shape{x.dim(0), Index(1), half});
+    return cat<T, 3>({cat<T, 3>({zero, slice(first, 1, 0, n - 1)}, 1), slice(x, 2, half, x.dim(2))}, 2);
+}
+
+}  // namespace detail
+
+/// y = (U * (A V)) W_o + x with U, V, Z = silu of projections of norm(x) and A the weights of two scaled copies of Z.
+/// The weights' matrix is tiled away for all functions.
+template <Real T = float, class Norm = LayerNorm<T>>
+struct GAU {
+    static constexpr std::string_view kind = "GAU";
+    using Cache = KeyValueCache<T>;
+
+    GauConfig options;
+    Norm norm;
+    Linear<T> to_hidden;  ///< values, then the gate
+    Linear<T> to_qk;
+    OffsetScale<T> offsetscale;  ///< of queries, of keys
+    std::optional<RelativeBias<T>> rel_pos_bias;
+    Linear<T> to_out;
+
+    explicit GAU(Index width, const GauConfig& config = {})
+        : options(config),
+          norm(width),
+          to_hidden(width, 2 * hidden(width, config)),
+          to_qk(width, config.query_key_dim),
+          offsetscale(config.query_key_dim, 2),
+          to_out(hidden(width, config), width) {
+        if (config.relative_bias)
+            rel_pos_bias.emplace(1, RelativeBiasConfig{.causal = config.causal, .scale = std::sqrt(double(width))});
+    }
+
+    /// x [B, n, d]; `keep` [B, n] is true for tokens that are no padding.
+    Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Optional<bool, 2>& keep = {}) const {
+        const Parts p = project(x, 0);
+        const Index n = x.dim(1);
+        AttentionMask<T> mask;
+        if (keep) mask.keep = reshape(*keep, Shape{x.dim(0), Index(1), Index(1), n});
+        return finish(x, p.gate, attend(p.q, p.k, p.v, mask, keep, 0, n));
+    }
+    /// New tokens behind those in `cache`: the last rows of a causal pass over all. Throws ValueError for functions
+    /// that divide by the length, which changes with each token, and for shifted tokens.
+    Tensor<T, 3> step(const Tensor<T, 3>& x, Cache& cache) const {
+        require<ValueError>(options.causal && !options.shift_tokens && !by_length(),
+                            "GAU: steps want a causal unit with a function that does not divide by the length");
+        const Index before = cache.size();
+        const Parts p = project(x, before);
+        cache.append(p.k, p.v, 1);
+        const auto all = [](const Tensor<T, 4>& t) { return squeeze(t, 1); };
+        return finish(x, p.gate, attend(p.q, all(cache.keys()), all(cache.values()), {}, {}, before, cache.size()));
+    }
+
+    static void members(auto& self, auto&& visit) {
+        visit("norm", self.norm);
+        visit("to_hidden", self.to_hidden);
+        visit("to_qk", self.to_qk);
+        visit("offsetscale", self.offsetscale);
+        visit("rel_pos_bias", self.rel_pos_bias);
+        visit("to_out", self.to_out);
+    }
+
+private:
+    struct Parts {
+        Tensor<T, 3> q, k, v, gate;
+    };
+    static Index hidden(Index width, const GauConfig& config) { return Index(double(width) * config.expansion); }
+    bool by_length() const {
+        return options.function == GauFunction::relu2_paper || options.function == GauFunction::relu2_bias_in ||
+               options.function == GauFunction::laplace;
+    }
+
+    Parts project(const Tensor<T, 3>& x, Index first) const {
+        auto y = norm(x);
+        if (options.shift_tokens) y = detail::shift_tokens(y);
+        const auto hidden = chain(y, to_hidden, SiLU{}), z = chain(y, to_qk, SiLU{});
+        const Index e = hidden.dim(2) / 2;
+        const auto turned = [&](const Tensor<T, 3>& t) {
+            return options.rotary_width > 0 ? rotary(t, {.width = options.rotary_width, .offset = first}) : t;
+        };
+        return {turned(offsetscale(z, 0)), turned(offsetscale(z, 1)), slice(hidden, 2, 0, e),
+                slice(hidden, 2, e, 2 * e)};
+    }
+
+    /// Of queries at positions first, first + 1, … over n keys.
+    Tensor<T, 3> attend(Tensor<T, 3> q, const Tensor<T, 3>& k, const Tensor<T, 3>& v, AttentionMask<T> mask,
+                        const OptionalTensor<bool, 2>& keep, Index first, Index n) const {
+        const double root = 1 / std::sqrt(double(q.dim(2))), length = n > 0 ? 1 / double(n) : 1;
+        const GauFunction f = options.function;
+        const bool softmax = f == GauFunction::softmax || f == GauFunction::softmax_plus;
+        AttentionOptions how{.causal = options.causal ? Causal::bottom_right : Causal::none,
+                             .scale = by_length() ? length : root,
+                             .dropout = options.dropout,
+                             .weighing = softmax                     ? Weighing::softmax
+                                         : f == GauFunction::laplace ? Weighing::laplace
+                                                                     : Weighing::relu_squared,
+                             .average = f == GauFunction::relu2};
+        Tensor<T, 4> bias;
+        if (rel_pos_bias) bias = unsqueeze((*rel_pos_bias)(q.dim(1), n, first), 0);
+        if (rel_pos_bias && (f == GauFunction::relu2_bias_in || f == GauFunction::laplace)) bias = bias * T(length);
+        if (f == GauFunction::softmax_plus) {
+            const Tensor<T, 3> scales = length_scales(q, keep, first, n);
+            q = q * scales;
+            if (rel_pos_bias) bias = bias * unsqueeze(scales, 1);
+        }
+        if (rel_pos_bias) mask.add = bias;
+        return multi_head_attention(q, k, v, 1, mask, how);
+    }
+    /// log(n_i) / log(512) [B or 1, n, 1].
+    Tensor<T, 3> length_scales(const Tensor<T, 3>& q, const OptionalTensor<bool, 2>& keep, Index first, Index n) const {
+        const Index rows = q.dim(1), batch = keep ? q.dim(0) : 1;
+        auto scales = empty<T>(Shape{batch, rows, Index(1)});
+        for (Index b = 0; b < batch; ++b) {
+            Index seen = 0, next = 0;
+            for (Index i = 0; i < rows; ++i) {
+                for (const Index end = options.causal ? first + i + 1 : n; next < end; ++next)
+                    seen += !keep || (*keep)(b, next);
+                scales.mutable_data()[b * rows + i] = T(log_length_scale(seen, options.log_length));
+            }
+        }
+        return scales;
+    }
+    Tensor<T, 3> finish(const Tensor<T, 3>& x, const Tensor<T, 3>& gate, const Tensor<T, 3>& mixed) const {
+        const auto y = to_out(gate * mixed);
+        return observed(*this, options.residual ? y + x : y);
+    }
+};
+
+}  // namespace lamina::inline LAMINA_ABI::nn
