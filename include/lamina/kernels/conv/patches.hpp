@@ -2,8 +2,8 @@
 // The matrix of patches of a convolution, [channel, kernel row, kernel column] x [output row, output column], which is
 // never stored whole: pieces of it are gathered from the image, and pieces of its gradient are added back.
 #include <lamina/kernels/conv/geometry.hpp>
+#include <lamina/kernels/conv/strided_copy.hpp>
 #include <lamina/kernels/gemm/matrix.hpp>
-#include <lamina/simd/row.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
@@ -55,30 +55,19 @@ LAMINA_INLINE void patch_rows(const Conv2dGeometry& g, Piece rows, F&& f) {
 /// for what lies outside the image and behind the last column.
 template <class Arch, class T>
 void gather_patches(const Conv2dGeometry& g, const T* image, Piece rows, Piece columns, T* to, Index width) {
-    const auto zero = [](T* p, Index n) LAMINA_INLINE_LAMBDA {
-        simd::row<Arch, T>(n, [&](Index i, auto count)
-                                  LAMINA_INLINE_LAMBDA { simd::store_count(p + i, simd::Vec<T, Arch>(T(0)), count); });
-    };
     patch_rows(g, rows, [&](Index row, Index channel, Index ky, Index kx) LAMINA_INLINE_LAMBDA {
         const T* plane = image + channel * g.in_plane();
         T* line = to + row * width;
-        zero(line + columns.size(), width - columns.size());
+        fill_zero<Arch>(line + columns.size(), width - columns.size());
         patch_runs(g, columns, [&](const PatchRun& run, Index first) LAMINA_INLINE_LAMBDA {
             const RunInside inside = run_inside(g, run, ky, kx);
             T* out = line + first;
             if (inside.count < run.count) {
                 const Index after = smaller(run.count, inside.skip + inside.count);
-                zero(out, inside.skip);
-                zero(out + after, run.count - after);
+                fill_zero<Arch>(out, inside.skip);
+                fill_zero<Arch>(out + after, run.count - after);
             }
-            const T* from = plane + inside.source;
-            out += inside.skip;
-            if (g.stride_w == 1)
-                simd::row<Arch, T>(inside.count, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                    simd::store_count(out + i, simd::load_count<Arch>(from + i, count), count);
-                });
-            else
-                for (Index i = 0; i < inside.count; ++i) out[i] = from[i * g.stride_w];
+            copy_every<Arch>(plane + inside.source, g.stride_w, out + inside.skip, inside.count);
         });
     });
 }

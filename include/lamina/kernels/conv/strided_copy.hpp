@@ -20,6 +20,15 @@ LAMINA_INLINE void copy_every(const T* from, Index step, T* to, Index n) {
         simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
             simd::store_count(to + i, simd::load_count<Arch>(from + i, count), count);
         });
+    else if (step == 2)
+        simd::row<Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            // Behind the last element there may be nothing.
+            constexpr Index width = simd::Vec<T, Arch>::width;
+            const Index rest = smaller(2 * width, 2 * (n - i) - 1), low = smaller(rest, width);
+            const auto first = simd::load_partial<Arch>(from + 2 * i, low);
+            const auto second = simd::load_partial<Arch>(from + 2 * i + low, rest - low);
+            simd::store_count(to + i, simd::deinterleave(first, second).first, count);
+        });
     else
         for (Index i = 0; i < n; ++i) to[i] = from[i * step];
 }

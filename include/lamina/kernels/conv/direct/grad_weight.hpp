@@ -51,8 +51,11 @@ public:
         unfolds_ = by_terms < by_channels;
         blocks_ = ceil_div(lanes_in_all(), panel);
         const Index tiles = ceil_div(g.group_out(), tile_rows<Arch>);
-        const Index room = sum_bytes / Index(sizeof(T)) / (shifts() * panel);
-        const Index wanted = larger(ceil_div(least_tasks, g.groups * blocks_), ceil_div(g.group_out(), room));
+        const Index room = larger(1, sum_bytes / Index(sizeof(T)) / (shifts() * panel));
+        // A part turns its strips anew, so there are no more than threads need. No sum depends on it.
+        const Index threads = parallel::num_threads(), shares = g.groups * blocks_;
+        const Index needed = shares % threads == 0 || shares >= 4 * threads ? 1 : ceil_div(threads, shares);
+        const Index wanted = larger(needed, ceil_div(g.group_out(), room));
         parts_ = smaller(tiles, wanted);
         layout_.cut_columns(pixels);
         strips_ = ceil_div(g.out_h, larger(1, smaller(g.out_h, pixels / g.out_w)));
@@ -72,7 +75,6 @@ private:
     static constexpr Index lanes = simd::Vec<T, Arch>::width, panel = panel_columns<Arch, T>;
     static constexpr Index pixels = 1024;          ///< of a strip, about: the turned strip fits L2
     static constexpr Index sum_bytes = 512 << 10;  ///< of a task's sums
-    static constexpr Index least_tasks = 4;        ///< for threads to share
 
     /// A task owns the gradients of some channels of the result for one block of lanes.
     struct Task {
@@ -209,9 +211,9 @@ private:
 }  // namespace detail
 
 inline bool direct_grad_weight_fits(const Conv2dGeometry& g) {
-    // The product with gathered patches is as good where there is one tap, or so few pixels that sums are most of the
-    // work.
-    return g.taps() > 1 && g.batch * g.plane() >= 256;
+    // The product is as good where nothing need be gathered for it, or where there are so few pixels that sums are most
+    // of the work.
+    return !g.pointwise() && g.batch * g.plane() >= 256;
 }
 
 template <class Arch, class T>
