@@ -3,12 +3,9 @@
 // fall into phases by their remainder modulo the stride; each is a convolution of stride 1 with some of the taps, and
 // the phases are interleaved. Nothing is multiplied by inserted zeros, and nothing is scattered. Where every phase sees
 // at most 3 x 3 places and has taps enough, all phases are one Winograd convolution.
-#include <lamina/kernels/conv/algorithm.hpp>
 #include <lamina/kernels/conv/depthwise/depthwise.hpp>
 #include <lamina/kernels/conv/direct/forward.hpp>
-#include <lamina/kernels/conv/winograd/forward.hpp>
-
-#include <vector>
+#include <lamina/kernels/conv/strided/taps.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
@@ -26,6 +23,12 @@ StridedWeights<T, Arch> strided_prepare(const Conv2dGeometry& g, ConvAlgorithm a
 template <class T, class Arch = simd::native>
 Index strided_choice(const Conv2dGeometry& g, ConvAlgorithm algorithm);
 
+/// Is strided_grad_input likely to beat the product with the matrix of patches, as a gradient with weights that are
+/// sorted anew in each call? It is right for all sizes.
+inline bool strided_grad_input_pays(const Conv2dGeometry& g) {
+    return g.stride_h * g.stride_w > 1 && g.taps() > 1 && g.group_in() >= 8 && g.batch * g.plane() >= 200;
+}
+
 /// dx = dL/dx of a convolution of sizes `g`, or is added to when `accumulate`; then the epilogue on lanes of dx as
 /// `epilogue(dx, input channel, position in the plane, count)`. For any stride, kernel, dilation and groups.
 template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
@@ -37,154 +40,6 @@ void strided_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const 
                         T* dx, bool accumulate, const Epilogue& epilogue = {});
 
 namespace detail {
-
-/// The places `first`, `first` + stride, … of an axis of dx, `count` of them, and the taps they see: tap `tap` and
-/// every `step`-th after it. They are a convolution of dy with these taps turned round.
-struct StridedPhase {
-    Index first, count, tap, step, taps, pad, dilation;
-};
-inline StridedPhase strided_phase(Index in, Index kernel, Index stride, Index pad, Index dilation, Index phase) {
-    StridedPhase p{};
-    // Place i = stride q + phase - pad, for q from this one on.
-    const Index q = pad > phase ? ceil_div(pad - phase, stride) : -((phase - pad) / stride);
-    p.first = stride * q + phase - pad;
-    p.count = p.first < in ? ceil_div(in - p.first, stride) : 0;
-    while (p.tap < kernel && p.tap < stride && p.tap * dilation % stride != phase) ++p.tap;
-    if (p.tap == stride || p.tap >= kernel) return p;
-    for (p.step = 1; p.step * dilation % stride != 0;) ++p.step;
-    p.taps = (kernel - 1 - p.tap) / p.step + 1;
-    p.dilation = p.step * dilation / stride;
-    // It sees dy at q - shift, where a tap's shift is (tap * dilation - phase) / stride.
-    p.pad = (p.taps - 1) * p.dilation + (p.tap * dilation - phase) / stride - q;
-    return p;
-}
-
-/// The phases of one strided convolution.
-template <class Arch, class T>
-class StridedPlan {
-public:
-    /// A pair of phases, and its sizes as a convolution of dy.
-    struct Phase {
-        StridedPhase h, w;
-        Conv2dGeometry g;
-    };
-    std::vector<Phase> phases;  ///< [stride_h, stride_w]
-    bool depthwise;             ///< one channel to one channel
-    Conv2dGeometry winograd;    ///< all phases as channels of one 3 x 3 convolution,
-    bool uses_winograd;         ///< if that pays,
-    int tile = 4;               ///< with this tile
-
-    StridedPlan(const Conv2dGeometry& g, ConvAlgorithm algorithm)
-        : depthwise(g.group_in() == 1 && g.group_out() == 1),
-          winograd{},
-          uses_winograd(false),
-          g_(g) {
-        for (Index py = 0; py < g.stride_h; ++py)
-            for (Index px = 0; px < g.stride_w; ++px) {
-                const auto h = strided_phase(g.in_h, g.kernel_h, g.stride_h, g.pad_h, g.dilation_h, py);
-                const auto w = strided_phase(g.in_w, g.kernel_w, g.stride_w, g.pad_w, g.dilation_w, px);
-                phases.push_back({h, w, phase_geometry(h, w)});
-            }
-        if (algorithm != ConvAlgorithm::direct) choose_winograd(algorithm);
-    }
-    const Conv2dGeometry& g() const { return g_; }
-    Index places() const { return g_.stride_h * g_.stride_w; }
-
-    /// Calls f(row, column, tap) for each tap of a phase: its place among those of the phase, and in the whole kernel.
-    template <class F>
-    void each_tap(const Phase& p, const F& f) const {
-        for (Index i = 0, y = p.h.tap; i < p.h.taps; ++i, y += p.h.step)
-            for (Index j = 0, x = p.w.tap; j < p.w.taps; ++j, x += p.w.step) f(i, j, y * g_.kernel_w + x);
-    }
-
-private:
-    Conv2dGeometry phase_geometry(const StridedPhase& h, const StridedPhase& w) const {
-        return {g_.batch, g_.out_channels, g_.out_h, g_.out_w,   g_.in_channels, h.taps,    w.taps,  1,
-                1,        h.pad,           w.pad,    h.dilation, w.dilation,     g_.groups, h.count, w.count};
-    }
-    void choose_winograd(ConvAlgorithm algorithm) {
-        Conv2dGeometry all = g_;
-        all.in_channels = g_.out_channels, all.in_h = g_.out_h, all.in_w = g_.out_w;
-        all.out_channels = places() * g_.in_channels;
-        all.kernel_h = all.kernel_w = 3, all.stride_h = all.stride_w = all.dilation_h = all.dilation_w = 1;
-        all.out_h = all.out_w = all.pad_h = all.pad_w = 0;
-        for (const Phase& p : phases) {
-            if (p.g.taps() == 0) return;
-            all.pad_h = larger(all.pad_h, p.h.pad), all.pad_w = larger(all.pad_w, p.w.pad);
-            all.out_h = larger(all.out_h, p.h.count), all.out_w = larger(all.out_w, p.w.count);
-        }
-        const auto fits = [](const StridedPhase& p, Index pad) { return (p.taps - 1) * p.dilation - p.pad + pad < 3; };
-        for (const Phase& p : phases)
-            if (!fits(p.h, all.pad_h) || !fits(p.w, all.pad_w)) return;
-        if (!winograd_fits(all)) return;
-        // F4 takes 2.25 multiplications a place instead of taps.
-        const bool pays = 4 * g_.taps() >= 13 * places() && winograd_tile<T>(all) == 4;
-        uses_winograd = algorithm == ConvAlgorithm::automatic ? pays : true;
-        tile = algorithm == ConvAlgorithm::winograd_2 ? 2 : 4;
-        winograd = all;
-    }
-
-    Conv2dGeometry g_;
-};
-
-/// A tap of every kernel and where it goes: from w[i * taps + from] to to[i * step + to] for kernel i.
-struct TapMove {
-    Index from, to, step;
-};
-/// Moves taps of the kernels [kernels), some kernels at a time, so that their lines stay in L1.
-template <class T>
-void move_taps(const std::vector<TapMove>& moves, Piece kernels, Index taps, const T* w, T* to) {
-    constexpr Index block = 32;
-    for (Index first = kernels.begin; first < kernels.end; first += block) {
-        const Index end = smaller(first + block, kernels.end);
-        for (const TapMove& m : moves) {
-            const T* source = w + m.from;
-            T* target = to + m.to;
-            for (Index i = first; i < end; ++i) target[i * m.step] = source[i * taps];
-        }
-    }
-}
-
-/// The phases' weights one behind the other, each [out_channels, group_in, taps], turned round if `backwards`.
-template <class Arch, class T>
-void take_phase_taps(const StridedPlan<Arch, T>& plan, const T* w, T* to, bool backwards) {
-    const Conv2dGeometry& g = plan.g();
-    const Index kernels = g.out_channels * g.group_in();
-    std::vector<TapMove> moves;
-    Index base = 0;
-    for (const auto& p : plan.phases) {
-        const Index taps = p.g.taps();
-        plan.each_tap(p, [&](Index y, Index x, Index tap) {
-            const Index at = y * p.w.taps + x;
-            moves.push_back({tap, base + (backwards ? taps - 1 - at : at), taps});
-        });
-        base += kernels * taps;
-    }
-    parallel::for_range(kernels, parallel::grain_for(g.taps()), [&](Index begin, Index end) {
-        move_taps(moves, {begin, end}, g.taps(), w, to);
-    });
-}
-
-/// All phases' taps as weights [phases, in_channels, out_channels, 3, 3] of one convolution.
-template <class Arch, class T>
-void take_winograd_taps(const StridedPlan<Arch, T>& plan, const T* w, T* to) {
-    const Conv2dGeometry& g = plan.g();
-    const Index out = g.out_channels, in = g.in_channels;
-    std::vector<TapMove> moves;
-    for (Index i = 0; i < plan.places(); ++i) {
-        const auto& p = plan.phases[std::size_t(i)];
-        plan.each_tap(p, [&](Index y, Index x, Index tap) {
-            // Tap y of a phase, counted from its last, is at shift y * dilation - pad.
-            const Index row = (p.h.taps - 1 - y) * p.h.dilation - p.h.pad + plan.winograd.pad_h;
-            const Index column = (p.w.taps - 1 - x) * p.w.dilation - p.w.pad + plan.winograd.pad_w;
-            moves.push_back({tap, i * in * out * 9 + row * 3 + column, 9});
-        });
-    }
-    parallel::for_range(in, parallel::grain_for(9 * plan.places() * out), [&](Index c0, Index c1) {
-        for (Index i = 0; i < plan.places(); ++i) fill_zero<Arch>(to + (i * in + c0) * out * 9, (c1 - c0) * out * 9);
-        for (Index c = c0; c < c1; ++c) move_taps(moves, {0, out}, in * g.taps(), w + c * g.taps(), to + c * out * 9);
-    });
-}
 
 /// Where the results of a phase are: planes with rows `pitch` apart.
 template <class T>
