@@ -27,16 +27,16 @@ LAMINA_INLINE V sum_of_terms(Index taps, const Term& term) {
     }
 }
 
-template <RowWrite W, class T, class Arch, class Count>
-LAMINA_INLINE void write_row_lanes(T* y, simd::Vec<T, Arch> v, Count count) {
-    if constexpr (W == RowWrite::add) simd::store_count(y, simd::load_count<Arch>(y, count) + v, count);
-    else if constexpr (W == RowWrite::stream && !std::is_same_v<Count, Index>) simd::stream(y, v);
+template <class T, class Arch, class Count>
+LAMINA_INLINE void write_row_lanes(RowWrite mode, T* y, simd::Vec<T, Arch> v, Count count) {
+    if (mode == RowWrite::add) simd::store_count(y, simd::load_count<Arch>(y, count) + v, count);
+    else if (mode == RowWrite::stream && !std::is_same_v<Count, Index>) simd::stream(y, v);
     else simd::store_count(y, v, count);
 }
 
 /// Outputs `from` to `to` - 1 of one row, one by one.
-template <int Taps, RowWrite W, class T>
-void resample_ends(const ResampleTable<T>& table, Index from, Index to, const T* x, T* y) {
+template <int Taps, class T>
+void resample_ends(RowWrite mode, const ResampleTable<T>& table, Index from, Index to, const T* x, T* y) {
     using V = simd::Vec<T, simd::scalar>;
     const Index *begin = table.begin.data(), *index = table.index.data();
     const T* weight = table.weight.data();
@@ -48,7 +48,7 @@ void resample_ends(const ResampleTable<T>& table, Index from, Index to, const T*
                 if constexpr (is_first) return in * factor;
                 else return fma(in, factor, so_far);
             });
-        y[o] = W == RowWrite::add ? y[o] + sum[0] : sum[0];
+        y[o] = mode == RowWrite::add ? y[o] + sum[0] : sum[0];
     }
 }
 
@@ -60,8 +60,8 @@ constexpr Index group_lanes(Index count, int k) {
 }
 
 /// All periods of a row that grows R times: a filter for each phase, results interleaved.
-template <int R, int Taps, RowWrite W, class Arch, class T>
-void grow_periods(const ResampleTable<T>& table, const T* x, T* y) {
+template <int R, int Taps, class Arch, class T>
+void grow_periods(RowWrite mode, const ResampleTable<T>& table, const T* x, T* y) {
     using V = simd::Vec<T, Arch>;
     const Index q0 = table.first_period, *begin = table.begin.data() + q0 * R, *index = table.index.data();
     const T* weight = table.weight.data();
@@ -78,15 +78,16 @@ void grow_periods(const ResampleTable<T>& table, const T* x, T* y) {
         simd::interleave(v);
         T* const to = y + (q0 + q) * R;
         simd::unroll<R>([&](auto k) LAMINA_INLINE_LAMBDA {
-            if constexpr (!std::is_same_v<decltype(count), Index>) write_row_lanes<W>(to + k * V::width, v[k], count);
-            else write_row_lanes<W>(to + k * V::width, v[k], group_lanes<R, V::width>(count, k));
+            if constexpr (!std::is_same_v<decltype(count), Index>)
+                write_row_lanes(mode, to + k * V::width, v[k], count);
+            else write_row_lanes(mode, to + k * V::width, v[k], group_lanes<R, V::width>(count, k));
         });
     });
 }
 
 /// All periods of a row that shrinks S times: inputs are dealt out to S vectors, one filter runs over them.
-template <int S, int Taps, RowWrite W, class Arch, class T>
-void shrink_periods(const ResampleTable<T>& table, const T* x, T* y) {
+template <int S, int Taps, class Arch, class T>
+void shrink_periods(RowWrite mode, const ResampleTable<T>& table, const T* x, T* y) {
     using V = simd::Vec<T, Arch>;
     const Index q0 = table.first_period, first = table.begin[std::size_t(q0)];
     const Index taps = Taps > 0 ? Taps : table.begin[std::size_t(q0) + 1] - first;
@@ -110,7 +111,7 @@ void shrink_periods(const ResampleTable<T>& table, const T* x, T* y) {
             simd::unroll<(Taps + S - 1) / S>([&](auto group) LAMINA_INLINE_LAMBDA { deal(group * S); });
         else
             for (Index k = 0; k < taps; k += S) deal(k);
-        write_row_lanes<W>(y + q0 + q, sum, count);
+        write_row_lanes(mode, y + q0 + q, sum, count);
     });
 }
 
@@ -129,23 +130,18 @@ LAMINA_INLINE void for_taps(Index taps, F&& f) {
 }
 
 /// y [out] = x [in] resampled by a table that is_periodic.
-template <RowWrite W, class Arch, class T>
-void resample_periodic(const ResampleTable<T>& table, const T* x, T* y) {
+template <class Arch, class T>
+void resample_periodic(RowWrite mode, const ResampleTable<T>& table, const T* x, T* y) {
     const Index begin = table.first_period * table.phases, end = table.end_period * table.phases;
-    for_taps(table.taps, [&](auto taps) {
-        resample_ends<taps, W>(table, 0, begin, x, y);
-        if (table.phases == 2) grow_periods<2, taps, W, Arch>(table, x, y);
-        else if (table.phases == 3) grow_periods<3, taps, W, Arch>(table, x, y);
-        else if (table.phases == 4) grow_periods<4, taps, W, Arch>(table, x, y);
-        resample_ends<taps, W>(table, end, table.out, x, y);
-    });
-    if (table.phases > 1) return;
+    for_taps(table.taps, [&](auto taps) { resample_ends<taps>(mode, table, 0, begin, x, y); });
     const Index middle = table.begin[std::size_t(begin) + 1] - table.begin[std::size_t(begin)];
-    for_taps(middle, [&](auto taps) {
-        if (table.stride == 2) shrink_periods<2, taps, W, Arch>(table, x, y);
-        else if (table.stride == 3) shrink_periods<3, taps, W, Arch>(table, x, y);
-        else shrink_periods<4, taps, W, Arch>(table, x, y);
-    });
+    if (table.phases == 2) for_taps(table.taps, [&](auto taps) { grow_periods<2, taps, Arch>(mode, table, x, y); });
+    else if (table.phases == 3) grow_periods<3, 0, Arch>(mode, table, x, y);
+    else if (table.phases == 4) grow_periods<4, 0, Arch>(mode, table, x, y);
+    else if (table.stride == 2) for_taps(middle, [&](auto taps) { shrink_periods<2, taps, Arch>(mode, table, x, y); });
+    else if (table.stride == 3) shrink_periods<3, 0, Arch>(mode, table, x, y);
+    else shrink_periods<4, 0, Arch>(mode, table, x, y);
+    for_taps(table.taps, [&](auto taps) { resample_ends<taps>(mode, table, end, table.out, x, y); });
 }
 
 }  // namespace detail

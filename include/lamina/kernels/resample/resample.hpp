@@ -33,18 +33,19 @@ void needed_inputs(const ResampleTable<T>& table, Index from, Index to, Index& f
 }
 
 /// Columns alone: y rows are mixed from x rows.
-template <RowWrite W, class Arch, class T>
-void resample_columns(Index planes, const ResampleTable<T>& rows, Index n, const T* x, T* y) {
+template <class Arch, class T>
+void resample_columns(RowWrite mode, Index planes, const ResampleTable<T>& rows, Index n, const T* x, T* y) {
     parallel::for_range(planes * rows.out, parallel::grain_for(n), [&](Index begin, Index end) {
         for (Index row = begin; row < end; ++row)
-            mix_rows<W, Arch>(rows, row % rows.out, x + row / rows.out * rows.in * n, n, n, y + row * n);
-        if constexpr (W == RowWrite::stream) simd::stream_fence();
+            mix_rows<Arch>(mode, rows, row % rows.out, x + row / rows.out * rows.in * n, n, n, y + row * n);
+        if (mode == RowWrite::stream) simd::stream_fence();
     });
 }
 
 /// The plane grows: some input rows are lengthened, then mixed.
-template <RowWrite W, class Arch, class T>
-void resample_growing(Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns, const T* x, T* y) {
+template <class Arch, class T>
+void resample_growing(RowWrite mode, Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns,
+                      const T* x, T* y) {
     constexpr Index lanes = simd::Vec<T, Arch>::width;
     const Index n = columns.out, block_rows = resample_block_bytes / Index(sizeof(T)) / n + 1;
     // Whole planes where several fit into a block, else strips of a plane.
@@ -54,14 +55,15 @@ void resample_growing(Index planes, const ResampleTable<T>& rows, const Resample
     const Index strips = (rows.out + strip - 1) / strip, grain = parallel::grain_for(rows.out * n / strips);
     const Index grouped = grain < together ? grain : together;
     const auto mix = [&](Index plane, Index from, Index to, const T* lengthened) {
-        for (Index o = from; o < to; ++o) mix_rows<W, Arch>(rows, o, lengthened, n, n, y + (plane * rows.out + o) * n);
+        for (Index o = from; o < to; ++o)
+            mix_rows<Arch>(mode, rows, o, lengthened, n, n, y + (plane * rows.out + o) * n);
     };
     const auto lengthen = [&](Index row, Index count) {
         T* const turned = parallel::scratch<T>(turned_size<Arch>(columns), resample_slot);
         T* const half = parallel::scratch<T>(count * n, resample_slot + 1);
         for (Index r = 0; r < count; r += lanes)
-            resample_rows<RowWrite::store, Arch>(columns, count - r < lanes ? count - r : lanes,
-                                                 x + (row + r) * columns.in, half + r * n, turned);
+            resample_rows<Arch>(RowWrite::store, columns, count - r < lanes ? count - r : lanes,
+                                x + (row + r) * columns.in, half + r * n, turned);
         return half;
     };
     parallel::for_range(planes * strips, strips > 1 ? 1 : grouped, [&](Index begin, Index end) {
@@ -80,14 +82,15 @@ void resample_growing(Index planes, const ResampleTable<T>& rows, const Resample
                 mix(plane, from, to, lengthen(plane * rows.in + first, last - first) - first * n);
             }
         }
-        if constexpr (W == RowWrite::stream) simd::stream_fence();
+        if (mode == RowWrite::stream) simd::stream_fence();
     });
 }
 
 /// The plane shrinks, or only its rows' length changes: rows are mixed, if at all, then resampled as many at a time as
 /// there are lanes.
-template <RowWrite W, class Arch, class T>
-void resample_shrinking(Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns, const T* x, T* y) {
+template <class Arch, class T>
+void resample_shrinking(RowWrite mode, Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns,
+                        const T* x, T* y) {
     constexpr Index lanes = simd::Vec<T, Arch>::width;
     const Index n = columns.in, grain = (parallel::grain_for(n + columns.out) + lanes - 1) / lanes * lanes;
     parallel::for_range(planes * rows.out, grain, [&](Index begin, Index end) {
@@ -96,19 +99,12 @@ void resample_shrinking(Index planes, const ResampleTable<T>& rows, const Resamp
         for (Index row = begin; row < end; row += lanes) {
             const Index count = end - row < lanes ? end - row : lanes;
             for (Index r = 0; mixed && r < count; ++r)
-                mix_rows<RowWrite::store, Arch>(rows, (row + r) % rows.out, x + (row + r) / rows.out * rows.in * n, n,
-                                                n, mixed + r * n);
-            resample_rows<W, Arch>(columns, count, mixed ? mixed : x + row * n, y + row * columns.out, turned);
+                mix_rows<Arch>(RowWrite::store, rows, (row + r) % rows.out, x + (row + r) / rows.out * rows.in * n, n,
+                               n, mixed + r * n);
+            resample_rows<Arch>(mode, columns, count, mixed ? mixed : x + row * n, y + row * columns.out, turned);
         }
-        if constexpr (W == RowWrite::stream) simd::stream_fence();
+        if (mode == RowWrite::stream) simd::stream_fence();
     });
-}
-
-template <RowWrite W, class Arch, class T>
-void resample_by_shape(Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns, const T* x, T* y) {
-    if (columns.identity) resample_columns<W, Arch>(planes, rows, columns.in, x, y);
-    else if (rows.in < rows.out) resample_growing<W, Arch>(planes, rows, columns, x, y);
-    else resample_shrinking<W, Arch>(planes, rows, columns, x, y);
 }
 
 }  // namespace detail
@@ -117,10 +113,11 @@ template <class Arch, class T>
 void resample(Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns, const T* x, T* y,
               bool accumulate) {
     const Index bytes = planes * rows.out * columns.out * Index(sizeof(T));
-    if (accumulate) detail::resample_by_shape<RowWrite::add, Arch>(planes, rows, columns, x, y);
-    else if (bytes >= stream_threshold_bytes && columns.out * Index(sizeof(T)) % 64 == 0)
-        detail::resample_by_shape<RowWrite::stream, Arch>(planes, rows, columns, x, y);
-    else detail::resample_by_shape<RowWrite::store, Arch>(planes, rows, columns, x, y);
+    const bool lines = bytes >= stream_threshold_bytes && columns.out * Index(sizeof(T)) % 64 == 0;
+    const RowWrite mode = accumulate ? RowWrite::add : lines ? RowWrite::stream : RowWrite::store;
+    if (columns.identity) detail::resample_columns<Arch>(mode, planes, rows, columns.in, x, y);
+    else if (rows.in < rows.out) detail::resample_growing<Arch>(mode, planes, rows, columns, x, y);
+    else detail::resample_shrinking<Arch>(mode, planes, rows, columns, x, y);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

@@ -9,8 +9,8 @@ namespace lamina::inline LAMINA_ABI::kernels {
 namespace detail {
 
 /// y[i] = sum over k of weight[k] * x[index[k] * ld + i] for i < n, four vectors in flight.
-template <int Taps, RowWrite W, class Arch, class T>
-void mix_terms(const T* x, Index ld, const Index* index, const T* weight, Index taps, Index n, T* y) {
+template <int Taps, class Arch, class T>
+void mix_terms(RowWrite mode, const T* x, Index ld, const Index* index, const T* weight, Index taps, Index n, T* y) {
     using V = simd::Vec<T, Arch>;
     constexpr int flight = 4;
     struct Sums {
@@ -34,8 +34,8 @@ void mix_terms(const T* x, Index ld, const Index* index, const T* weight, Index 
         if constexpr (Taps > 0) simd::unroll<Taps - 1>([&](auto k) LAMINA_INLINE_LAMBDA { add(k + 1); });
         else
             for (Index k = 1; k < taps; ++k) add(k);
-        simd::unroll<vectors>([&](auto j)
-                                  LAMINA_INLINE_LAMBDA { write_row_lanes<W>(y + i + j * V::width, sums.v[j], count); });
+        simd::unroll<vectors>(
+            [&](auto j) LAMINA_INLINE_LAMBDA { write_row_lanes(mode, y + i + j * V::width, sums.v[j], count); });
     };
     Index i = 0;
     for (; i + flight * V::width <= n; i += flight * V::width)
@@ -45,11 +45,11 @@ void mix_terms(const T* x, Index ld, const Index* index, const T* weight, Index 
 }
 
 /// Row `o` of a table over rows of `n` elements, `ld` apart.
-template <RowWrite W, class Arch, class T>
-void mix_rows(const ResampleTable<T>& table, Index o, const T* x, Index ld, Index n, T* y) {
+template <class Arch, class T>
+void mix_rows(RowWrite mode, const ResampleTable<T>& table, Index o, const T* x, Index ld, Index n, T* y) {
     const Index first = table.begin[std::size_t(o)], count = table.begin[std::size_t(o) + 1] - first;
     for_taps(count, [&](auto taps) {
-        mix_terms<taps, W, Arch>(x, ld, table.index.data() + first, table.weight.data() + first, count, n, y);
+        mix_terms<taps, Arch>(mode, x, ld, table.index.data() + first, table.weight.data() + first, count, n, y);
     });
 }
 
@@ -60,8 +60,8 @@ Index turned_size(const ResampleTable<T>& table) {
     return (table.in + width) * width;
 }
 
-template <int Taps, RowWrite W, class Arch, class T>
-void resample_turned(const ResampleTable<T>& table, Index rows, const T* x, T* y, T* turned) {
+template <int Taps, class Arch, class T>
+void resample_turned(RowWrite mode, const ResampleTable<T>& table, Index rows, const T* x, T* y, T* turned) {
     using V = simd::Vec<T, Arch>;
     constexpr int width = V::width;
     V tile[width];
@@ -84,18 +84,18 @@ void resample_turned(const ResampleTable<T>& table, Index rows, const T* x, T* y
                                             });
         }
         simd::transpose(tile);
-        for (Index r = 0; r < rows; ++r) write_row_lanes<W>(y + r * table.out + o, tile[r], count);
+        for (Index r = 0; r < rows; ++r) write_row_lanes(mode, y + r * table.out + o, tile[r], count);
     });
 }
 /// Resamples `rows` rows (at most as many as there are lanes) along their length, from x to y, `in` and `out` apart.
-template <RowWrite W, class Arch, class T>
-void resample_rows(const ResampleTable<T>& table, Index rows, const T* x, T* y, T* turned) {
+template <class Arch, class T>
+void resample_rows(RowWrite mode, const ResampleTable<T>& table, Index rows, const T* x, T* y, T* turned) {
     constexpr Index width = simd::Vec<T, Arch>::width;
     if (is_periodic(table) && table.end_period - table.first_period >= width) {
-        for (Index r = 0; r < rows; ++r) resample_periodic<W, Arch>(table, x + r * table.in, y + r * table.out);
+        for (Index r = 0; r < rows; ++r) resample_periodic<Arch>(mode, table, x + r * table.in, y + r * table.out);
         return;
     }
-    for_taps(table.taps, [&](auto taps) { resample_turned<taps, W, Arch>(table, rows, x, y, turned); });
+    for_taps(table.taps, [&](auto taps) { resample_turned<taps, Arch>(mode, table, rows, x, y, turned); });
 }
 
 }  // namespace detail
