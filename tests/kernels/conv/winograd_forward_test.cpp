@@ -128,6 +128,10 @@ TEST_CASE("winograd: what fits and which tile") {
     CHECK(without([](Conv2dGeometry& g) { g.out_channels = 3; }));
     CHECK(kernels::winograd_tile(good) == 4);
     CHECK(kernels::winograd_tile(same(1, 320, 64, 64, 320)) == 4);
+    CHECK(kernels::winograd_tile(same(1, 1280, 16, 16, 1280)) == 4);
+    CHECK(kernels::winograd_tile(same(1, 512, 7, 7, 512)) == 2);  // the weights of four tiles take all the time
+    CHECK(kernels::winograd_tile(same(8, 512, 7, 7, 512)) == 4);
+    CHECK(kernels::winograd_tile(same(1, 64, 6, 6, 64)) == 2);  // half of F4's tiles would lie outside
 }
 
 TEST_CASE("winograd: blocks cover every tile once") {

@@ -87,8 +87,9 @@ void winograd_multiply(WinogradProduct<T> g, Index tiles) {
     constexpr Index lanes = simd::Vec<T, Arch>::width, panel = 2 * lanes;
     const Index groups = ceil_div(tiles, tile_rows<Arch>);
     const WinogradProduct<T> all = g;
-    // A line a step is enough unless there is but one group of tiles: then both streams share what is to be fetched.
-    if (groups == 1 && all.next[1].count == 0) {
+    // Weights are two lines a channel, which one stream can fetch for the next panel unless there is but one group of
+    // tiles: then they need both.
+    if (groups == 1) {
         g.next[0].count = all.next[0].count / 2;
         g.next[1] = {all.next[0].data + g.next[0].count, all.next[0].count - g.next[0].count};
     }
