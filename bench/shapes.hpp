@@ -1,6 +1,7 @@
 #pragma once
 // The sizes that benchmarks use, each with the place in a model where it comes from.
 #include <cstdint>
+#include <vector>
 
 namespace bench {
 
@@ -50,6 +51,31 @@ struct Weights {
 };
 inline constexpr Weights adamw_weights{24, 1024, 1024};
 inline constexpr Weights checkpoint_weights{50, 1024, 1024};
+
+/// Elements of 400 tensors: the parameters of ResNet-50, weight and two vectors for every convolution, over and over.
+inline std::vector<std::int64_t> resnet50_sizes() {
+    std::vector<std::int64_t> sizes;
+    const auto convolution = [&](std::int64_t out, std::int64_t in, std::int64_t kernel) {
+        sizes.insert(sizes.end(), {out * in * kernel * kernel, out, out});
+    };
+    while (sizes.size() < 400) {
+        convolution(64, 3, 7);
+        std::int64_t in = 64, width = 64;
+        for (const int blocks : {3, 4, 6, 3}) {
+            for (int block = 0; block < blocks; ++block) {
+                convolution(width, in, 1);
+                convolution(width, width, 3);
+                convolution(4 * width, width, 1);
+                if (block == 0) convolution(4 * width, in, 1);
+                in = 4 * width;
+            }
+            width *= 2;
+        }
+        sizes.insert(sizes.end(), {1000 * 2048, 1000});
+    }
+    sizes.resize(400);
+    return sizes;
+}
 
 /// A square convolution of x [batch, in, size, size], the same margin on all sides.
 struct Convolution {

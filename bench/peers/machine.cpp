@@ -130,6 +130,8 @@ StreamFunction pick(const Limit& l) {
     if (is(1, 1, 0)) return stream<1, 1, 0, PastCaches>;
     if (is(2, 1, 0)) return stream<2, 1, 0, PastCaches>;
     if (is(0, 0, 1)) return stream<0, 0, 1, PastCaches>;
+    if (is(1, 0, 1)) return stream<1, 0, 1, PastCaches>;
+    if (is(1, 0, 2)) return stream<1, 0, 2, PastCaches>;
     if (is(1, 0, 3)) return stream<1, 0, 3, PastCaches>;
     std::fprintf(stderr, "no stream of %d reads, %d writes, %d updates: add it in machine.cpp\n", l.reads, l.writes,
                  l.updates);

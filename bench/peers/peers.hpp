@@ -66,7 +66,7 @@ Contestants contestants(const AddRelu&);
 Contestants contestants(const Sum&);
 Contestants contestants(const Permute&);
 Contestants contestants(const CrossEntropy&);
-Contestants contestants(const AdamWStep&);
+Contestants contestants(const OptimizerStep&);
 Contestants contestants(const LoadWeights&);
 Contestants contestants(const NetworkStep&);
 Contestants contestants(const Convolution&);

@@ -119,11 +119,23 @@ struct CrossEntropy {
     }
 };
 
-/// One AdamW step on `tensors` parameters of rows x cols each; gradients are given and stay.
-struct AdamWStep {
-    Index tensors, rows, cols;
-    double learning_rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 1e-2;
-    Array<float> gradient = noise(rows * cols, 2);  // one for all: 4 MB times `tensors` are read from it all the same
+/// One step of an optimizer, or one clipping of all gradients by their norm (`method` "AdamW", "Adam", "SGD", "Lion",
+/// "clip"), on parameters of these sizes; gradients are given and stay.
+struct OptimizerStep {
+    std::string method;
+    std::vector<Index> sizes;
+    double learning_rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 1e-2, momentum = 0.9;
+    Array<float> gradient = noise(*std::max_element(sizes.begin(), sizes.end()), 2);  // all begin with the same numbers
+
+    /// The bound of clipping number `call`, just under the norm that the one before left.
+    static double max_norm(int call) { return 10 * std::pow(0.99, call); }
+    /// Element i of all arrays, one after the other.
+    template <class At>
+    double element(Index i, At&& at) const {
+        std::size_t array = 0;
+        for (; i >= sizes[array]; ++array) i -= sizes[array];
+        return at(array, i);
+    }
 };
 
 /// One training step of the quickstart's network on images [batch, 1, 28, 28]: forward, cross entropy, backward, AdamW.

@@ -6,6 +6,9 @@
 #include <lamina/io/safetensors.hpp>
 #include <lamina/losses/cross_entropy.hpp>
 #include <lamina/optim/adam.hpp>
+#include <lamina/optim/clip.hpp>
+#include <lamina/optim/lion.hpp>
+#include <lamina/optim/sgd.hpp>
 
 #include <filesystem>
 #include <fstream>
@@ -40,36 +43,94 @@ Row cross_entropy() {
             }};
 }
 
-Contestant ours_for(const AdamWStep& p) {
-    return {
-        us, "optim::AdamW", [p] {
-            auto parameters = std::make_shared<std::vector<lamina::Parameter<float, 2>>>();
-            std::vector<lamina::Tensor<float, 2>> gradients;
-            std::vector<lamina::NamedTensor> named;
-            for (Index i = 0; i < p.tensors; ++i) {
-                parameters->emplace_back(lamina::ones<float>(Shape{p.rows, p.cols}));
-                gradients.push_back(tensor(p.gradient, Shape{p.rows, p.cols}).clone());
-                named.push_back({weight_name(i), lamina::AnyTensor(parameters->back())});
-            }
-            const lamina::optim::AdamWOptions options{p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay};
-            const auto optimizer = std::make_shared<lamina::optim::AdamW>(named, options);
-            const auto run = [=] {
-                // A step consumes the gradients; a backward pass would have left new ones.
-                for (std::size_t i = 0; i < gradients.size(); ++i)
-                    (*parameters)[i].grad_link()->gradient = gradients[i].storage();
-                optimizer->step();
-            };
-            const Index each = p.rows * p.cols;
-            return Call{run, [=](Index i) { return double((*parameters)[std::size_t(i / each)].data()[i % each]); }};
-        }};
+// Parameters of ones, and their gradients as a backward pass would leave them.
+struct Parameters {
+    std::vector<lamina::NamedTensor> named;
+    std::vector<lamina::Ref<lamina::Storage>> gradients;
+
+    explicit Parameters(const OptimizerStep& p) {
+        for (const Index n : p.sizes) {
+            auto parameter = lamina::autograd::leaf(lamina::ones<float>(Shape{n}));
+            named.push_back({weight_name(Index(named.size())), lamina::AnyTensor(parameter)});
+            gradients.push_back(lamina::borrow<float>(Shape{n}, p.gradient.data()).clone().storage());
+        }
+    }
+    // A step consumes the gradients.
+    void give() {
+        for (std::size_t i = 0; i < named.size(); ++i) named[i].tensor.grad_link()->gradient = gradients[i];
+    }
+};
+
+template <class Optimizer>
+Contestant step_of(std::string name, const OptimizerStep& p, const typename Optimizer::Options& options) {
+    return {us, std::move(name), [=] {
+                const auto parameters = std::make_shared<Parameters>(p);
+                const auto optimizer = std::make_shared<Optimizer>(parameters->named, options);
+                const auto run = [=] {
+                    parameters->give();
+                    optimizer->step();
+                };
+                const auto at = [=](std::size_t array, Index i) {
+                    return double(reinterpret_cast<const float*>(parameters->named[array].tensor.data())[i]);
+                };
+                return Call{run, [=](Index i) { return p.element(i, at); }};
+            }};
 }
 
-Row adamw() {
-    constexpr auto w = bench::adamw_weights;
-    return {"adamw step 25M (24x1024x1024)", streaming(w.count(), 1, 0, 3), w.count(), 1e-6, [=] {
-                const AdamWStep p{.tensors = w.tensors, .rows = w.rows, .cols = w.columns};
+Contestant clipping(const OptimizerStep& p) {
+    return {us, "optim::clip_grad_norm_", [=] {
+                const auto parameters = std::make_shared<Parameters>(p);
+                parameters->give();
+                const auto calls = std::make_shared<int>(0);
+                const auto run = [=] {
+                    lamina::optim::clip_grad_norm_(parameters->named, OptimizerStep::max_norm((*calls)++));
+                };
+                const auto at = [=](std::size_t array, Index i) {
+                    return double(reinterpret_cast<const float*>(parameters->gradients[array]->data())[i]);
+                };
+                return Call{run, [=](Index i) { return p.element(i, at); }};
+            }};
+}
+
+Contestant ours_for(const OptimizerStep& p) {
+    using namespace lamina::optim;
+    if (p.method == "clip") return clipping(p);
+    if (p.method == "SGD")
+        return step_of<SGD>("optim::SGD", p, {.learning_rate = p.learning_rate, .momentum = p.momentum});
+    if (p.method == "Lion") return step_of<Lion>("optim::Lion", p, {p.learning_rate, p.beta1, p.beta2, p.weight_decay});
+    if (p.method == "Adam")
+        return step_of<Adam>("optim::Adam", p, {p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay});
+    return step_of<AdamW>("optim::AdamW", p, {p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay});
+}
+
+Row optimizer_row(const std::string& method, const std::string& name, const std::vector<Index>& sizes) {
+    Index count = 0;
+    for (const Index n : sizes) count += n;
+    const int updated = method == "clip" ? 1 : method == "SGD" || method == "Lion" ? 2 : 3;
+    // libtorch adds up squares in float: its norm of 25 M gradients is off by 1e-3.
+    const double tolerance = method == "clip" ? 2e-3 : 1e-5;
+    return {name, streaming(count, 1, 0, updated), count, tolerance, [=] {
+                const OptimizerStep p{.method = method, .sizes = sizes};
                 return race(p, {ours_for(p)});
             }};
+}
+
+void add_optimizer_rows(Rows& rows) {
+    constexpr auto w = bench::adamw_weights;
+    const std::vector<Index> matrices(std::size_t(w.tensors), w.rows * w.columns), one{w.count()};
+    rows.push_back(optimizer_row("AdamW", "adamw step 25M (24x1024x1024)", matrices));
+    constexpr struct {
+        const char *method, *name;
+    } kinds[] = {{"AdamW", "adamw step"},
+                 {"Adam", "adam step"},
+                 {"SGD", "sgd momentum step"},
+                 {"Lion", "lion step"},
+                 {"clip", "clip_grad_norm"}};
+    for (const auto& kind : kinds) {
+        rows.push_back(optimizer_row(kind.method, std::string(kind.name) + " 25M, one tensor", one));
+        rows.push_back(optimizer_row(kind.method, std::string(kind.name) + " 53M, 400 tensors of resnet-50",
+                                     bench::resnet50_sizes()));
+    }
 }
 
 void save(const LoadWeights& p, const std::string& path) {
@@ -155,7 +216,9 @@ Row load_weights() {
 }  // namespace
 
 void add_training_rows(Rows& rows) {
-    for (auto& row : {cross_entropy(), adamw(), load_weights()}) rows.push_back(row);
+    rows.push_back(cross_entropy());
+    add_optimizer_rows(rows);
+    rows.push_back(load_weights());
 }
 
 }  // namespace peers

@@ -1,7 +1,8 @@
 #include <lamina/autograd/slot.hpp>
 #include <lamina/core/create.hpp>
 #include <lamina/optim/clip.hpp>
-#include <tests/support/golden.hpp>
+#include <lamina/optim/sgd.hpp>
+#include <tests/optim/parameters.hpp>
 
 #include <doctest/doctest.h>
 
@@ -104,4 +105,23 @@ TEST_CASE("clip_grad_norm_: large gradients, half and double ones, the same bits
               optim::clip_grad_norm_(with_gradients(Tensor<float, 1>{INFINITY}), 1, {.error_if_nonfinite = true});
           }) == "clip_grad_norm_: the norm of the gradients must be finite but is inf");
     CHECK(test::message_of<ValueError>([] { optim::grad_norm({}, 0); }) == "grad_norm: p must be positive but is 0");
+}
+
+TEST_CASE("clip_scale: a step that scales is a step on clipped gradients") {
+    const auto run = [](bool in_step) {
+        const AnyTensor p = test::trainable(test::wave<float>(Shape{40}));
+        test::give_gradient(p, test::wave<float>(Shape{40}, 1));
+        optim::SGD optimizer({{"p", p}}, {.learning_rate = 0.5});
+        if (in_step) {
+            optimizer.step(optim::clip_scale(optim::grad_norm(optimizer.parameters()), 0.5));
+        } else {
+            optim::clip_grad_norm_(optimizer.parameters(), 0.5);
+            optimizer.step();
+        }
+        return p.as<float, 1>().clone();
+    };
+    CHECK(test::max_error(run(true), run(false)) < 1e-7);
+    CHECK(optim::clip_scale(0.5, 1) == 1);
+    CHECK(optim::clip_scale(4, 1) == doctest::Approx(0.25));
+    CHECK(std::isnan(optim::clip_scale(NAN, 1)));
 }

@@ -24,6 +24,13 @@ inline double grad_norm(const std::vector<NamedTensor>& parameters, double p = 2
     return kernels::norm_of_all(detail::gradients_of(parameters), p);
 }
 
+/// What gradients of norm `norm` have to be multiplied by so that it is at most `max_norm`: what clip_grad_norm_ does
+/// in a pass of its own, and `optimizer.step(clip_scale(grad_norm(parameters), 1))` in the step itself.
+inline double clip_scale(double norm, double max_norm) {
+    const double scale = max_norm / (norm + 1e-6);
+    return scale >= 1 ? 1 : scale;
+}
+
 /// What clip_grad_norm_ may be told beside the bound.
 struct ClipOptions {
     double p = 2;                     ///< order of the norm; infinity: the largest magnitude
@@ -41,8 +48,8 @@ inline double clip_grad_norm_(const std::vector<NamedTensor>& parameters, double
     const double total = kernels::norm_of_all(gradients, o.p);
     require<ValueError>(!o.error_if_nonfinite || std::isfinite(total),
                         "clip_grad_norm_: the norm of the gradients must be finite but is ", total);
-    const double scale = max_norm / (total + 1e-6);
-    if (!(scale >= 1)) kernels::scale_all(gradients, scale);
+    const double scale = clip_scale(total, max_norm);
+    if (scale != 1) kernels::scale_all(gradients, scale);
     return total;
 }
 inline double clip_grad_norm_(const std::vector<NamedTensor>& parameters, double max_norm, double p) {
