@@ -244,6 +244,11 @@ TEST_CASE("pooling of one and three dimensions: nothing in gives nothing out, ba
     CHECK(test::message_of<ShapeError>([&] {
               adaptive_max_pool1d(zeros<float>(Shape{1, 1, 4}), 0);
           }) == "adaptive_max_pool1d: output and input must not be empty (input [1, 1, 1, 4], output 1x0)");
+    const MaxPool1dOptions over{.kernel = 2, .padding = 1, .dilation = 3};
+    CHECK(test::message_of<ShapeError>([&] {
+              max_pool1d(zeros<float>(Shape{1, 1, 2}), over);
+          }) ==
+          "max_pool1d: every window must meet the input (input [1, 1, 1, 2], kernel 1x2, padding 0x1, dilation 1x3)");
     CHECK(test::message_of<ShapeError>([&] {
               global_avg_pool(zeros<float>(Shape{1, 1, 0}));
           }) == "global_avg_pool: output and input must not be empty (input [1, 1, 1, 0], output 1x1)");

@@ -53,7 +53,14 @@ kernels::PoolGeometry pool_geometry(const char* op, const Tensor<T, 4>& x, Size2
 
 template <Real T>
 kernels::PoolGeometry max_pool_geometry(const char* op, const Tensor<T, 4>& x, const MaxPool2dOptions& o) {
-    return pool_geometry(op, x, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode);
+    const auto g = pool_geometry(op, x, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode);
+    // A wide dilation may step over a small input.
+    bool meets = true;
+    for (Index i = 0; i < g.out_h; ++i) meets = meets && kernels::detail::row_taps(g, i).first < g.in_h;
+    for (Index i = 0; i < g.out_w; ++i) meets = meets && kernels::detail::column_taps(g, i).first < g.in_w;
+    require(meets, op, ": every window must meet the input (input ", x.shape(), ", kernel ", o.kernel, ", padding ",
+            o.padding, ", dilation ", o.dilation, ")");
+    return g;
 }
 inline Shape<4> pooled_shape(const Shape<4>& x, const kernels::PoolGeometry& g) {
     return {x[0], x[1], g.out_h, g.out_w};
