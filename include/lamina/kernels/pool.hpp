@@ -1,4 +1,4 @@
 #pragma once
-// Pooling over windows: maximum and average.
+/// Pooling over windows: maximum and average.
 #include <lamina/kernels/avg_pool.hpp>
 #include <lamina/kernels/max_pool.hpp>
