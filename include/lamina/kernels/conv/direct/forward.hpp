@@ -48,12 +48,12 @@ public:
             w_.packed = packed.panels.data();
         }
         fill_offsets();
-        const Index threads = parallel::num_threads();
+        const double work = 2.0 * double(g.batch * g.plane()) * double(g.out_channels * g.depth());
+        const Index threads = work < DirectPolicy::parallel_work ? 1 : parallel::num_threads();
         // Many strips are handed out; of few, each is shared by all threads.
-        if (tasks % threads == 0 || tasks >= 4 * threads)
-            parallel::for_each(tasks, [&](Index task) { run_strip(task, false); });
-        else
-            for (Index task = 0; task < tasks; ++task) run_strip(task, true);
+        if (threads == 1 || (tasks % threads != 0 && tasks < 4 * threads))
+            for (Index task = 0; task < tasks; ++task) run_strip(task, threads > 1);
+        else parallel::for_each(tasks, [&](Index task) { run_strip(task, false); });
     }
 
 private:
@@ -84,11 +84,12 @@ private:
         }
     }
 
-    /// Calls f(0) … f(count - 1), on all threads if asked for.
+    /// Calls f(0) … f(count - 1), `grain` at a time on all threads if asked for.
     template <class F>
-    static void each(Index count, bool shared, const F& f) {
-        if (shared) return parallel::for_each(count, f);
-        for (Index i = 0; i < count; ++i) f(i);
+    static void each(Index count, Index grain, bool shared, const F& f) {
+        parallel::for_range(count, shared ? grain : count, [&](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) f(i);
+        });
     }
 
     Strip strip_of(Index task) const {
@@ -106,7 +107,7 @@ private:
         Strip strip = strip_of(task);
         for (Index block = 0; block < plan_.blocks; ++block) {
             strip.data = take_strip(strip, plan_.block(block), shared);
-            each(plan_.channel_tiles(), shared, [&](Index tile) { run_tile(strip, block, tile); });
+            each(plan_.channel_tiles(), 1, shared, [&](Index tile) { run_tile(strip, block, tile); });
         }
     }
 
@@ -117,7 +118,7 @@ private:
         if (plan_.in_place) return first + strip.rows.begin * g.in_w;
         T* copy = parallel::scratch<T>(plan_.strip_size(), DirectPolicy::strip_slot);
         const Index count = channels.size();
-        each(strip.images.size() * count, shared, [&](Index i) {
+        each(strip.images.size() * count, parallel::grain_for(plan_.channel_size()), shared, [&](Index i) {
             const Index image = i / count, channel = i - image * count;
             const T* plane = first + (image * g.in_channels + channel) * g.in_plane();
             // Where planes are many, each is short and its beginning would be waited for.
