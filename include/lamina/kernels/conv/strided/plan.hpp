@@ -87,8 +87,9 @@ private:
         for (const Phase& p : phases)
             if (!fits(p.h, all.pad_h) || !fits(p.w, all.pad_w)) return;
         if (!winograd_fits(all)) return;
-        // F4 takes 2.25 multiplications a place instead of taps.
-        const bool pays = 4 * g_.taps() >= 13 * places() && winograd_tile<T>(all) == 4;
+        // F4 takes 2.25 multiplications a place instead of taps, but reads 36 numbers a kernel and place.
+        const Index tiles = all.batch * ceil_div(all.out_h, 4) * ceil_div(all.out_w, 4);
+        const bool pays = 4 * g_.taps() >= 13 * places() && tiles >= 12 && winograd_tile<T>(all) == 4;
         uses_winograd = algorithm == ConvAlgorithm::automatic ? pays : true;
         tile = algorithm == ConvAlgorithm::winograd_2 ? 2 : 4;
         winograd = all;
