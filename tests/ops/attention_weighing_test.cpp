@@ -95,3 +95,12 @@ TEST_CASE("attention: gradients of squared ReLU and Laplace weights") {
                         q, k, v, bias) < 1e-7);
     }
 }
+
+TEST_CASE("attention: the gradient of a bias that many heads share") {
+    const auto q = test::wave<double>(Shape{5, 2, 6, 3}), k = test::wave<double>(Shape{5, 2, 4, 3}, 1),
+               v = test::wave<double>(Shape{5, 2, 4, 2}, 2);
+    for (const Shape<4>& shape :
+         {Shape<4>{1, 1, 6, 4}, Shape<4>{1, 2, 1, 4}, Shape<4>{5, 1, 6, 4}, Shape<4>{5, 2, 6, 4}})
+        CHECK(gradcheck([&](const auto& bias) { return scaled_dot_product_attention(q, k, v, bias); },
+                        test::wave<double>(shape, 3)) < 1e-7);
+}

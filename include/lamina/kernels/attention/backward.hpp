@@ -253,6 +253,8 @@ private:
 
 /// Heads that are worth cutting no further, and the parts of keys otherwise.
 inline constexpr Index attention_grad_heads = 8, attention_grad_parts = 4;
+/// Most elements of all copies of a mask's gradient.
+inline constexpr Index attention_grad_copies = Index(1) << 22;
 
 }  // namespace detail
 
@@ -263,13 +265,35 @@ void attention_grad(const AttentionProblem<T>& p, HeadRows<const T> o, const T* 
     const AttentionGeometry& g = p.sizes;
     const Index heads = g.batch * g.kv_heads, shared = g.heads / g.kv_heads;
     if (heads == 0) return;
-    if (heads >= detail::attention_grad_heads && !grads.add.data) {
-        parallel::for_each(heads, [&](Index i) {
-            Task(p, o, stats, d_o, grads, i / g.kv_heads, i % g.kv_heads, {0, g.keys}).run(grads.q, grads.accumulate_q);
-        });
+    const auto whole_head = [&](Index i, const AttentionGradients<T>& to) {
+        Task(p, o, stats, d_o, to, i / g.kv_heads, i % g.kv_heads, {0, g.keys}).run(to.q, to.accumulate_q);
+    };
+    const MaskView<T>& add = grads.add;
+    const bool together =
+        add.data && ((g.batch > 1 && add.batch_stride == 0) || (g.kv_heads > 1 && add.head_stride == 0));
+    if (heads >= detail::attention_grad_heads && !together) {
+        parallel::for_each(heads, [&](Index i) { whole_head(i, grads); });
         return;
     }
-    // Few heads, or a mask that heads share: one head after another, its keys in parts with a dQ each.
+    const Index mask_size = 1 + (g.batch - 1) * add.batch_stride + (g.heads - 1) * add.head_stride +
+                            (g.queries - 1) * add.query_stride + g.keys - 1;
+    constexpr Index groups = detail::attention_grad_heads;
+    if (heads >= groups && mask_size * groups <= detail::attention_grad_copies) {
+        // A small mask that many heads share: groups of heads with a gradient of it each, added up in order.
+        const Ref<Storage> storage = Storage::allocate(std::size_t(mask_size * groups) * sizeof(T));
+        T* const copies = reinterpret_cast<T*>(storage->data());
+        parallel::for_each(groups, [&](Index group) {
+            AttentionGradients<T> own = grads;
+            own.add.data = copies + group * mask_size;
+            for (Index i = 0; i < mask_size; ++i) own.add.data[i] = 0;
+            const detail::Piece part = detail::piece(heads, groups, group);
+            for (Index i = part.begin; i < part.end; ++i) whole_head(i, own);
+        });
+        for (Index group = 0; group < groups; ++group)
+            for (Index i = 0; i < mask_size; ++i) add.data[i] += copies[group * mask_size + i];
+        return;
+    }
+    // Few heads, or a large mask that heads share: one head after another, its keys in parts with a dQ each.
     const Index parts = detail::larger(1, detail::smaller(detail::attention_grad_parts, g.keys / 256));
     const Index rows = shared * g.queries, size = rows * g.width;
     const Ref<Storage> storage = Storage::allocate(std::size_t(parts > 1 ? parts * size : 0) * sizeof(T));
