@@ -18,10 +18,30 @@ LAMINA_INLINE V focus(const V& base, T gamma) {
     return pow(max(base, C(T(1e-12))), C(gamma));
 }
 
+/// sigmoid(x), 1 - sigmoid(x) and softplus(-x), with one exponential and one division.
+template <class V>
+struct Logistic {
+    V probability, rest, softplus;
+};
+template <class C>
+LAMINA_INLINE Logistic<C> logistic(const C& x) {
+    const C e = exp(-abs(x)), high = C(1) / (C(1) + e), low = e * high;
+    const auto positive = x > C(0);
+    return {select(positive, high, low), select(positive, low, high), max(C(0), -x) + log1p(e)};
+}
+/// The slopes follow from the values.
+template <class C, int N>
+LAMINA_INLINE Logistic<simd::Dual<C, N>> logistic(const simd::Dual<C, N>& x) {
+    using D = simd::Dual<C, N>;
+    const auto l = logistic(x.value);
+    const C slope = l.probability * l.rest;
+    return {D::chain(l.probability, slope, x), D::chain(l.rest, -slope, x), D::chain(l.softplus, -l.rest, x)};
+}
+
 /// Cross entropy of logit x with a target y in [0, 1]: softplus(x) - x y, as (1 - y) x + softplus(-x).
 template <class V, class C>
-LAMINA_INLINE V logit_entropy(const V& x, C y) {
-    return (C(1) - y) * x + kernels::softplus_of(-x);
+LAMINA_INLINE V logit_entropy(const V& x, C y, const Logistic<V>& l) {
+    return (C(1) - y) * x + l.softplus;
 }
 
 template <class T>
@@ -30,9 +50,9 @@ struct SigmoidFocal {
     T alpha, gamma;
     template <class V, class C>
     LAMINA_INLINE V operator()(const V& x, C y) const {
-        const V p = sigmoid(x);
-        const V missed = p + y - p * (y + y);  // 1 - p_t
-        const V loss = logit_entropy(x, y) * focus(missed, gamma);
+        const auto l = logistic(x);
+        const V missed = l.probability + y - l.probability * (y + y);  // 1 - p_t
+        const V loss = logit_entropy(x, y, l) * focus(missed, gamma);
         if (alpha < T(0)) return loss;
         return loss * (C(alpha) * y + C(T(1) - alpha) * (C(1) - y));
     }
@@ -44,7 +64,8 @@ struct QualityFocal {
     T beta;
     template <class V, class C>
     LAMINA_INLINE V operator()(const V& x, C q) const {
-        return logit_entropy(x, q) * focus(V(abs(sigmoid(x) - q)), beta);
+        const auto l = logistic(x);
+        return logit_entropy(x, q, l) * focus(V(abs(l.probability - q)), beta);
     }
 };
 
@@ -55,9 +76,10 @@ struct Varifocal {
     bool iou_weighted;
     template <class V, class C>
     LAMINA_INLINE V operator()(const V& x, C q) const {
-        const V entropy = logit_entropy(x, q);
+        const auto l = logistic(x);
+        const V entropy = logit_entropy(x, q, l);
         const V positive = iou_weighted ? V(entropy * q) : entropy;
-        return select(q > C(0), positive, entropy * focus(V(abs(sigmoid(x) - q)), gamma) * C(alpha));
+        return select(q > C(0), positive, entropy * focus(V(abs(l.probability - q)), gamma) * C(alpha));
     }
 };
 
