@@ -5,6 +5,7 @@
 #include <lamina/kernels/attention/exp2.hpp>
 #include <lamina/kernels/attention/mask.hpp>
 #include <lamina/kernels/gemm/block.hpp>
+#include <lamina/simd/reduce.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
