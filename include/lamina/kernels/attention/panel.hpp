@@ -33,12 +33,14 @@ void multiply_panel(const PanelProduct<T>& p) {
     task.panels = 1;
     task.columns = p.columns;
     task.accumulate = p.accumulate;
-    task.stretch = larger(1, p.k);
+    // A row of C each round, and four lines of the rows of A that come next.
+    task.stretch = larger(4, smaller(ceil_div(p.k, tile_rows<Arch>), 64 / Index(sizeof(T))));
+    task.fetch_step = p.a.column_stride == 1 ? 4 * 64 / Index(sizeof(T)) : 0;
     for (Index t = 0; t < tiles; ++t) {
         const Piece rows = piece(p.rows, tiles, t);
         task.a = p.a.at(rows.begin, 0);
         task.fetch = p.a.at(smaller(rows.end, p.rows - 1), 0);
-        task.fetch_row = larger(64 / Index(sizeof(T)), p.a.row_stride);
+        task.fetch_row = 64 / Index(sizeof(T));
         task.c = p.c + rows.begin * p.c_stride;
         task.next_c = task.c;
         tile_for<Arch, T>(rows.size(), p.columns)(task);
