@@ -22,7 +22,10 @@ if [ ! -f "$lamina_root/examples/$name.cpp" ]; then
 fi
 
 lamina_need compiler cmake builder xsimd stb zlib
-if [ "$name" = quickstart ]; then lamina_need dataset; fi
+case $name in
+    quickstart) lamina_need dataset ;;
+    superres) lamina_need photos ;;
+esac
 build=$lamina_root/build/examples
 echo "Building $name with -O3 -march=native (lamina::native) in $build"
 lamina_configure "$build" -DCMAKE_CXX_COMPILER="${CXX:-g++}" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O3 \

@@ -83,6 +83,7 @@ Contestants contestants(const Suppression&);
 Contestants contestants(const FocalLoss&);
 Contestants contestants(const RoiAlign&);
 Contestants contestants(const DecodePoints&);
+Contestants contestants(const Network&);
 #else
 LAMINA_PEER_ABSENT
 #endif

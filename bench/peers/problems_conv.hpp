@@ -74,18 +74,12 @@ struct MaxPool {
     Index result() const { return (size + 1) / 2; }
 };
 
-/// A whole network on x [1, 3, size, size], weights by name from `fill`.
+/// A whole network on x [1, 3, size, size], with parameters by torchvision's names.
 struct Network {
     enum class Kind { resnet18, mobilenet_v3_small } kind;
     Index size = 224;
     Array<float> x = noise(3 * size * size, 1);
-
-    /// The same start for everyone: uniform for a weight of `fan_in` inputs, else `value`.
-    static void initialize(float* to, Index count, Index fan_in, float value) {
-        const auto uniform = noise(count, std::uint64_t(count));
-        const float bound = fan_in > 0 ? std::sqrt(6.0F / float(fan_in)) : 0;
-        for (Index i = 0; i < count; ++i) to[i] = fan_in > 0 ? uniform[i] * bound : value;
-    }
+    std::map<std::string, Array<float>> weights = {};
 };
 
 }  // namespace peers

@@ -1,5 +1,8 @@
 // Convolutions. The weight is known ahead, and whoever can prepares it before the clock starts.
 #include <lamina/nn/conv.hpp>
+#include <lamina/nn/conv_transpose.hpp>
+
+#include <cstdio>
 
 #include "ours.hpp"
 #include "peers.hpp"
@@ -11,15 +14,18 @@ using lamina::Shape;
 namespace nn = lamina::nn;
 
 std::string name(const bench::Convolution& c) {
-    const auto number = [](Index i) { return std::to_string(i); };
-    std::string out = c.groups > 1 ? "depthwise " : "conv ";
-    out += number(c.kernel) + "x" + number(c.kernel);
-    if (c.stride > 1) out += " s" + number(c.stride);
-    out += " " + number(c.in);
-    if (c.groups == 1) out += "->" + number(c.out);
-    out += " on " + number(c.size);
-    if (c.batch > 1) out += ", batch " + number(c.batch);
-    return out;
+    char text[96];
+    int n =
+        std::snprintf(text, sizeof text, "%s %dx%d", c.groups > 1 ? "depthwise" : "conv", int(c.kernel), int(c.kernel));
+    const auto add = [&](const char* format, auto... numbers) {
+        n += std::snprintf(text + n, sizeof text - std::size_t(n), format, int(numbers)...);
+    };
+    if (c.stride > 1) add(" s%d", c.stride);
+    add(" %d", c.in);
+    if (c.groups == 1) add("->%d", c.out);
+    add(" on %d", c.size);
+    if (c.batch > 1) add(", batch %d", c.batch);
+    return text;
 }
 
 Contestant ours_for(const Convolution& c) {
@@ -32,6 +38,18 @@ Contestant ours_for(const Convolution& c) {
                 const auto x = tensor(c.x, Shape{c.batch, c.in, c.size, c.size});
                 return fresh([=] { return (*layer)(x); });
             }};
+}
+
+Contestant ours_for(const TransposedConvolution& c) {
+    return {
+        us, "nn::ConvTranspose2d", [c] {
+            const auto layer = std::make_shared<nn::ConvTranspose2d<>>(
+                c.in, c.out,
+                nn::ConvTranspose2dConfig{.kernel = c.kernel, .stride = c.stride, .padding = c.padding, .bias = false});
+            std::copy_n(c.weight.data(), c.weight.size(), layer->weight.mutable_data());
+            const auto x = tensor(c.x, Shape{Index(1), c.in, c.size, c.size});
+            return fresh([=] { return (*layer)(x); });
+        }};
 }
 
 Contestant ours_for(const ConvolutionStep& c) {
@@ -67,6 +85,15 @@ void add_conv_rows(Rows& rows) {
                             return race(c, {ours_for(c)});
                         }});
     }
+    rows.push_back({.name = "conv_transpose 4x4 s2 256->128 on 32",
+                    .limit = arithmetic(2.0 * 256 * 128 * 16 * 32 * 32),
+                    .outputs = 128 * 64 * 64,
+                    .tolerance = 1e-4,
+                    .contestants = [] {
+                        const TransposedConvolution c{
+                            .in = 256, .out = 128, .size = 32, .kernel = 4, .stride = 2, .padding = 1};
+                        return race(c, {ours_for(c)});
+                    }});
     constexpr auto s = bench::training_convolution;
     rows.push_back({.name = "conv 3x3 64->64 on 28, batch 32, training step",
                     .limit = arithmetic(3 * 2.0 * double(s.batch * s.out * s.size * s.size * s.in * 9)),

@@ -45,7 +45,10 @@ public:
         note_rate(now, done);
         last_drawn_ = now;
         drawn_ = true;
-        std::fputs(("\r" + line(done, metrics, columns()) + "\033[K").c_str(), stderr);
+        std::string text(1, '\r');
+        text += line(done, metrics, columns());
+        text += "\033[K";
+        std::fputs(text.c_str(), stderr);
         std::fflush(stderr);
     }
     /// Ends the line and stops the clock; called by the destructor too.

@@ -3,8 +3,10 @@
 // the plain sum.
 #include <lamina/kernels/conv/algorithm.hpp>
 #include <lamina/kernels/conv/depthwise/depthwise.hpp>
-#include <lamina/kernels/conv/direct/forward.hpp>
+#include <lamina/kernels/conv/direct/grad_input.hpp>
+#include <lamina/kernels/conv/direct/grad_weight.hpp>
 #include <lamina/kernels/conv/im2col.hpp>
+#include <lamina/kernels/conv/strided.hpp>
 #include <lamina/kernels/conv/winograd/forward.hpp>
 #include <lamina/kernels/conv/winograd/grad_weight.hpp>
 
@@ -106,6 +108,8 @@ void conv2d_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T
     if (const int tile = detail::winograd_wanted<T>(g, algorithm))
         return winograd_grad_input<Arch>(g, tile, dy, w, dx, accumulate);
     if (depthwise_fits(g)) return depthwise_grad_input<Arch>(g, dy, w, dx, accumulate);
+    if (direct_grad_input_fits(g) && !g.pointwise()) return direct_grad_input<Arch>(g, dy, w, dx, accumulate);
+    if (strided_grad_input_pays(g)) return strided_grad_input<Arch>(g, algorithm, dy, w, dx, accumulate);
     im2col_grad_input<Arch>(g, dy, w, dx, accumulate);
 }
 
@@ -114,6 +118,7 @@ void conv2d_grad_weight(const Conv2dGeometry& g, ConvAlgorithm algorithm, const 
                         bool accumulate) {
     if (detail::winograd_wanted<T>(g, algorithm)) return winograd_grad_weight<Arch>(g, dy, x, dw, accumulate);
     if (depthwise_fits(g)) return depthwise_grad_weight<Arch>(g, dy, x, dw, accumulate);
+    if (direct_grad_weight_fits(g)) return direct_grad_weight<Arch>(g, dy, x, dw, accumulate);
     im2col_grad_weight<Arch>(g, dy, x, dw, accumulate);
 }
 
