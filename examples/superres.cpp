@@ -65,12 +65,13 @@ auto make_network() {
     const auto layer = [](Index in, Index out, Index kernel) {
         return nn::Conv2d(in, out, {.kernel = kernel, .padding = kernel / 2, .padding_mode = PadMode::replicate});
     };
+    const nn::LeakyReLU leaky{{.slope = 0.2}};
     return nn::Sequential{layer(3, 64, 5),
-                          nn::ReLU{},
-                          layer(64, 48, 3),
-                          nn::ReLU{},
-                          layer(48, 32, 3),
-                          nn::ReLU{},
+                          leaky,
+                          layer(64, 64, 3),
+                          leaky,
+                          layer(64, 32, 3),
+                          leaky,
                           layer(32, 3 * factor * factor, 3),
                           nn::PixelShuffle{factor}};
 }
@@ -148,7 +149,8 @@ int main(int argc, char** argv) try {
     train::Progress progress("training", steps * batch, "crops");
     std::vector<double> curve;
     for (Index step = 0; step < steps; ++step) {
-        optimizer.set_learning_rate(2e-3 * (1 + std::cos(M_PI * double(step) / double(steps))) / 2);
+        const double warm = std::min(1.0, double(step + 1) / 100);
+        optimizer.set_learning_rate(1e-3 * warm * (1 + std::cos(M_PI * double(step) / double(steps))) / 2);
         const auto wanted = crops(training, batch, 32 * factor, rng), given = shrink(wanted);
         double loss = 0;
         {
