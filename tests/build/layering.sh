@@ -18,6 +18,7 @@ BEGIN {
     above["vision"] = above["nn"] " nn io"
     above["train"] = above["nn"] " nn io"
     above["data"] = above["ops"] " ops io"
+    above["distributed"] = above["nn"] " nn"
     above["losses"] = above["nn"] " nn vision"
     above["models"] = above["losses"] " losses optim train data io interop diffusion text"
 }

@@ -10,7 +10,7 @@ trap 'rm -f "$wanted"' EXIT
 find lamina -mindepth 2 -name '*.hpp' | LC_ALL=C sort | xargs awk '
 FNR == 1 { names[++count] = FILENAME }
 /^ *#include <lamina\// { sub(/^[^<]*</, ""); sub(/>.*/, ""); uses[FILENAME] = uses[FILENAME] " " $0; next }
-/^ *#include <(Eigen|stb|nlohmann|zlib|torch|dnnl|cblas)/ { optional[FILENAME] = 1 }
+/^ *#include <(Eigen|stb|nlohmann|zlib|torch|dnnl|cblas|mpi)/ { optional[FILENAME] = 1 }
 END {
     do {
         changed = 0

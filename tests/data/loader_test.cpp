@@ -147,3 +147,30 @@ TEST_CASE("datasets: rows of tensors, slices, collation and their errors") {
     CHECK(what([&] { data::Loader(rows, {.batch_size = 0}); }) ==
           "Loader: batch_size and prefetch must be at least 1 and workers at least 0, but are 0, 2 and 0");
 }
+
+TEST_CASE("loader: the shares of several ranks make up the batches of one") {
+    const auto loader = [](Index batch, Index rank, Index ranks, int workers = 0) {
+        return data::Loader(Numbers{26}, {.batch_size = batch,
+                                          .shuffle = true,
+                                          .drop_last = true,
+                                          .workers = workers,
+                                          .seed = 3,
+                                          .rank = rank,
+                                          .ranks = ranks});
+    };
+    const auto whole = labels_of(loader(8, 0, 1), 2);
+    REQUIRE(whole.size() == 24);
+    for (Index rank = 0; rank < 4; ++rank) {
+        CHECK(loader(2, rank, 4).size() == 3);
+        const auto share = labels_of(loader(2, rank, 4, int(rank)), 2);
+        REQUIRE(share.size() == 6);
+        for (Index i = 0; i < 6; ++i) CHECK(share[std::size_t(i)] == whole[std::size_t(4 * i + rank)]);
+    }
+    const data::Loader tail(Numbers{11}, {.batch_size = 2, .rank = 2, .ranks = 3});
+    CHECK(tail.size() == 2);
+    CHECK(labels_of(tail, 0) == std::vector<std::int64_t>{2, 5, 8});
+    CHECK(test::message_of<ValueError>([&] { loader(1, 2, 2); }) ==
+          "Loader: rank must lie in [0, ranks) but is 2 of 2");
+    CHECK(test::message_of<ValueError>([&] { loader(1, 0, 0); }) ==
+          "Loader: rank must lie in [0, ranks) but is 0 of 0");
+}

@@ -20,7 +20,18 @@ struct LoaderOptions {
     int workers = 0;         ///< threads that make batches; 0: the caller's own, when it asks
     Index prefetch = 2;      ///< batches that each worker may be ahead
     std::uint64_t seed = 0;  ///< of order and augmentation
+    /// Share of the samples for one of several processes: every `ranks`-th of the order, beginning with `rank`. Batch b
+    /// of all ranks together is batch b of one loader with `ranks` times the batch_size. What is over when `ranks` does
+    /// not divide the samples is left out, so that all have the same number of batches.
+    Index rank = 0, ranks = 1;
 };
+
+namespace detail {
+
+/// Number of samples in the share of one process.
+inline Index share_of(Index samples, const LoaderOptions& options) { return samples / options.ranks; }
+
+}  // namespace detail
 
 /// What the iteration of an epoch knows: which samples its batches hold, and how to make one.
 template <Dataset D>
@@ -37,12 +48,13 @@ public:
         random::permutation(key_, order_.data(), Index(order_.size()));
     }
     Batch make(Index batch) const {
-        const Index size = Index(dataset_->size()), begin = batch * options_.batch_size;
+        const Index size = detail::share_of(Index(dataset_->size()), options_), begin = batch * options_.batch_size;
         const Index end = begin + options_.batch_size < size ? begin + options_.batch_size : size;
         std::vector<detail::SampleOf<D>> samples;
         samples.reserve(std::size_t(end - begin));
         for (Index at = begin; at < end; ++at) {
-            const Index i = options_.shuffle ? order_[std::size_t(at)] : at;
+            const Index place = at * options_.ranks + options_.rank;
+            const Index i = options_.shuffle ? order_[std::size_t(place)] : place;
             // Streams of one sample begin 2^20 apart, those of one epoch 2^52.
             random::Rng rng(key_.seed, (key_.stream + 1) << 52 | std::uint64_t(i) << 20);
             samples.push_back(detail::sample_of(*dataset_, i, rng));
@@ -156,16 +168,18 @@ private:
 template <Dataset D>
 class Loader {
 public:
-    /// Throws ValueError for batch_size or prefetch < 1, or workers < 0.
+    /// Throws ValueError for batch_size or prefetch < 1, workers < 0, or rank outside [0, ranks).
     explicit Loader(D dataset, const LoaderOptions& options = {}) : dataset_(std::move(dataset)), options_(options) {
         require<ValueError>(options.batch_size >= 1 && options.prefetch >= 1 && options.workers >= 0,
                             "Loader: batch_size and prefetch must be at least 1 and workers at least 0, but are ",
                             options.batch_size, ", ", options.prefetch, " and ", options.workers);
+        require<ValueError>(options.rank >= 0 && options.rank < options.ranks,
+                            "Loader: rank must lie in [0, ranks) but is ", options.rank, " of ", options.ranks);
     }
     const D& dataset() const { return dataset_; }
     /// Number of batches in an epoch.
     Index size() const {
-        const Index samples = Index(dataset_.size());
+        const Index samples = detail::share_of(Index(dataset_.size()), options_);
         return (samples + (options_.drop_last ? 0 : options_.batch_size - 1)) / options_.batch_size;
     }
     /// The batches of epoch `epoch`, from batch `first` on: a run resumes where it stopped. The loader must outlive
