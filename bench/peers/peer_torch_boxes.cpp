@@ -174,4 +174,18 @@ Contestants contestants(const DecodePoints& p) {
              }}};
 }
 
+Contestants contestants(const DeformedConvolution& p) {
+    if (!torchvision()) return {};
+    const auto x = wrap(p.x, {1, p.channels, p.size, p.size}), offset = wrap(p.offset, {1, 18, p.size, p.size}),
+               weight = wrap(p.weight, {p.channels, p.channels, 3, 3});
+    const auto mask = at::zeros({1, 1}), bias = at::zeros({p.channels});
+    const std::int64_t one = 1;
+    return {{"torchvision", "deform_conv2d", [=] {
+                 return fresh([=] {
+                     return vision("torchvision::deform_conv2d", x, weight, offset, mask, bias, one, one, one, one, one,
+                                   one, one, one, false);
+                 });
+             }}};
+}
+
 }  // namespace peers::libtorch

@@ -82,6 +82,7 @@ Contestants contestants(const PairwiseIou&);
 Contestants contestants(const Suppression&);
 Contestants contestants(const FocalLoss&);
 Contestants contestants(const RoiAlign&);
+Contestants contestants(const DeformedConvolution&);
 Contestants contestants(const DecodePoints&);
 Contestants contestants(const Network&);
 #else

@@ -39,6 +39,15 @@ struct ConvolutionStep {
     Array<float> dy = noise(forward.outputs(), 4);
 };
 
+/// y = deform_conv2d(x [1, channels, size, size], offset, weight), 3x3, padding 1, offsets of about a pixel.
+struct DeformedConvolution {
+    Index channels, size;
+    Array<float> x = noise(channels * size * size, 1), offset = noise(18 * size * size, 2),
+                 weight = noise(channels * channels * 9, 3);
+
+    Index outputs() const { return channels * size * size; }
+};
+
 /// PixelShuffle by `factor` of x [channels, size, size].
 struct PixelShuffle {
     Index channels, size, factor;

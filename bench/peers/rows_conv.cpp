@@ -1,6 +1,7 @@
 // Convolutions. The weight is known ahead, and whoever can prepares it before the clock starts.
 #include <lamina/nn/conv.hpp>
 #include <lamina/nn/conv_transpose.hpp>
+#include <lamina/ops/deform_conv.hpp>
 
 #include <cstdio>
 
@@ -52,6 +53,13 @@ Contestant ours_for(const TransposedConvolution& c) {
         }};
 }
 
+Contestant ours_for(const DeformedConvolution& c) {
+    const auto x = tensor(c.x, Shape{Index(1), c.channels, c.size, c.size});
+    const auto offset = tensor(c.offset, Shape{Index(1), Index(18), c.size, c.size});
+    const auto w = tensor(c.weight, Shape{c.channels, c.channels, Index(3), Index(3)});
+    return ours("deform_conv2d", [=] { return deform_conv2d(x, offset, w, {}, {.padding = 1}); });
+}
+
 Contestant ours_for(const ConvolutionStep& c) {
     return {us, "conv2d, backward", [c] {
                 const auto& f = c.forward;
@@ -92,6 +100,14 @@ void add_conv_rows(Rows& rows) {
                     .contestants = [] {
                         const TransposedConvolution c{
                             .in = 256, .out = 128, .size = 32, .kernel = 4, .stride = 2, .padding = 1};
+                        return race(c, {ours_for(c)});
+                    }});
+    rows.push_back({.name = "deform_conv2d 3x3 64->64 on 64",
+                    .limit = arithmetic(2.0 * 64 * 64 * 9 * 64 * 64),
+                    .outputs = 64 * 64 * 64,
+                    .tolerance = 1e-4,
+                    .contestants = [] {
+                        const DeformedConvolution c{.channels = 64, .size = 64};
                         return race(c, {ours_for(c)});
                     }});
     constexpr auto s = bench::training_convolution;
