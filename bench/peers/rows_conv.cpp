@@ -54,10 +54,13 @@ Contestant ours_for(const TransposedConvolution& c) {
 }
 
 Contestant ours_for(const DeformedConvolution& c) {
-    const auto x = tensor(c.x, Shape{Index(1), c.channels, c.size, c.size});
-    const auto offset = tensor(c.offset, Shape{Index(1), Index(18), c.size, c.size});
-    const auto w = tensor(c.weight, Shape{c.channels, c.channels, Index(3), Index(3)});
-    return ours("deform_conv2d", [=] { return deform_conv2d(x, offset, w, {}, {.padding = 1}); });
+    // The contestant holds `c`, whose arrays everyone borrows.
+    return {us, "deform_conv2d", [c] {
+                const auto x = tensor(c.x, Shape{Index(1), c.channels, c.size, c.size});
+                const auto offset = tensor(c.offset, Shape{Index(1), Index(18), c.size, c.size});
+                const auto w = tensor(c.weight, Shape{c.channels, c.channels, Index(3), Index(3)});
+                return fresh([=] { return deform_conv2d(x, offset, w, {}, {.padding = 1}); });
+            }};
 }
 
 Contestant ours_for(const ConvolutionStep& c) {
