@@ -39,13 +39,13 @@ public:
         agree("bytes in a bucket", options.bucket_bytes);
         agree("overlaps", options.overlap);
         for (Bucket& plan : plan_buckets(parameters, options.bucket_bytes)) {
-            const Index size = plan.count + Index(plan.members.size());
-            require<ValueError>(size <= INT_MAX, "GradientReducer: a bucket must have at most ", INT_MAX,
-                                " elements but has ", size);
-            auto flat = Storage::allocate(std::size_t(size) * size_of(plan.type));
+            require<ValueError>(plan.count <= INT_MAX, "GradientReducer: a bucket must have at most ", INT_MAX,
+                                " elements but has ", plan.count);
+            Ref<Storage> flat;
+            if (plan.members.size() > 1) flat = Storage::allocate(std::size_t(plan.count) * size_of(plan.type));
             buckets_.push_back({std::move(plan), std::move(flat), MPI_REQUEST_NULL});
         }
-        for (const NamedTensor& p : parameters) members_.push_back({p.tensor.grad_link(), {}, {}, false, false});
+        for (const NamedTensor& p : parameters) members_.push_back({p.tensor.grad_link(), {}, {}, {}});
         slot_->gradient = Storage::allocate(1);
         slot_->retained = true;
     }
@@ -61,27 +61,21 @@ public:
     template <class T, int R>
     void backward(autograd::Tape& tape, const Tensor<T, R>& loss) {
         if (world_->size() == 1) return tape.backward(loss);
-        for (Member& m : members_) {
-            m.before = std::move(m.link->gradient);
-            m.link->gradient.reset();
-            m.done = false;
-        }
+        for (Member& m : members_) m.before = std::move(m.link->gradient);
         sent_ = received_ = 0;
         if (overlap_) watch(tape);
         tape.backward(loss);
         early_ = sent_;
         send_until(buckets_.size());
+        const bool late = agree_on_gradients();
         receive();
-        if (overlap_ && agree_on_late()) {
+        if (late) {
             sent_ = received_ = 0;
             send_until(buckets_.size());
+            agree_on_gradients();
             receive();
         }
-        for (Member& m : members_) {
-            m.link->gradient.reset();
-            if (m.done) m.link->gradient = std::move(m.result);
-            m.result.reset();
-        }
+        for (Member& m : members_) m.link->gradient = std::move(m.result);
     }
 
     /// Number of buckets.
@@ -93,14 +87,15 @@ private:
     struct Member {
         GradLink link;
         Ref<Storage> before;  ///< gathered by earlier backward passes
+        Ref<Storage> sent;    ///< taken from the slot, on its way or for the result
         Ref<Storage> result;
-        bool waits;  ///< for the end, since several ops contribute
-        bool done;   ///< result holds a mean
+        bool waits = false;    ///< for the end, since several ops contribute
+        bool present = false;  ///< some process has a gradient
     };
     struct Message {
         Bucket plan;
-        Ref<Storage> flat;  ///< the gradients, then for each of them 1 if it was there
-        MPI_Request request;
+        Ref<Storage> flat;  ///< null for a single gradient, which is reduced where it lies
+        MPI_Request request = MPI_REQUEST_NULL;
     };
     /// Sits on the tape between ops.
     struct Poll final : autograd::detail::Node {
@@ -145,11 +140,9 @@ private:
         for (; sent_ < end; ++sent_) {
             Message& bucket = buckets_[sent_];
             const bool wide = bucket.plan.type == DType::f64;
-            if (wide) pack<double>(bucket);
-            else pack<float>(bucket);
-            check(MPI_Iallreduce(MPI_IN_PLACE, bucket.flat->data(),
-                                 int(bucket.plan.count + Index(bucket.plan.members.size())),
-                                 wide ? MPI_DOUBLE : MPI_FLOAT, MPI_SUM, world_->communicator(), &bucket.request),
+            void* data = wide ? static_cast<void*>(pack<double>(bucket)) : pack<float>(bucket);
+            check(MPI_Iallreduce(MPI_IN_PLACE, data, int(bucket.plan.count), wide ? MPI_DOUBLE : MPI_FLOAT, MPI_SUM,
+                                 world_->communicator(), &bucket.request),
                   "MPI_Iallreduce");
         }
     }
@@ -160,54 +153,70 @@ private:
             else unpack<float>(bucket);
         }
     }
+    template <class T>
+    static T* elements(const Ref<Storage>& storage) {
+        return reinterpret_cast<T*>(storage->data());
+    }
     /// Takes the gradients of a bucket from their slots, so that what is written later stands apart.
     template <class T>
-    void pack(Message& bucket) {
-        T* to = reinterpret_cast<T*>(bucket.flat->data());
-        T* present = to + bucket.plan.count;
+    T* pack(Message& bucket) {
+        T* to = bucket.flat ? elements<T>(bucket.flat) : nullptr;
         for (const Index i : bucket.plan.members) {
             Member& m = members_[std::size_t(i)];
-            const std::size_t count = std::size_t(m.link->numel);
-            Ref<Storage> part = std::move(m.link->gradient);
-            *present++ = T(part || m.before);
-            if (part) std::memcpy(to, part->data(), count * sizeof(T));
-            else std::memset(to, 0, count * sizeof(T));
-            if (m.before) {
-                const T* more = reinterpret_cast<const T*>(m.before->data());
-                for (std::size_t k = 0; k < count; ++k) to[k] += more[k];
+            const std::size_t count = std::size_t(m.link->numel), bytes = count * sizeof(T);
+            Ref<Storage> more = std::move(m.before);
+            m.sent = std::move(m.link->gradient);
+            if (!m.sent) std::swap(m.sent, more);
+            m.present = bool(m.sent);
+            if (!m.sent) {
+                m.sent = Storage::allocate(bytes);
+                std::memset(m.sent->data(), 0, bytes);
             }
-            if (!m.result) m.result = part ? std::move(part) : std::move(m.before);
-            m.before.reset();
+            T* x = elements<T>(m.sent);
+            for (std::size_t k = 0; more && k < count; ++k) x[k] += elements<T>(more)[k];
+            if (!bucket.flat) return x;
+            std::memcpy(to, x, bytes);
             to += count;
         }
+        return elements<T>(bucket.flat);
     }
+    /// Writes the mean, or adds that of a second round.
     template <class T>
     void unpack(Message& bucket) {
-        const T* from = reinterpret_cast<const T*>(bucket.flat->data());
-        const T* present = from + bucket.plan.count;
         const T scale = T(1) / T(world_->size());
+        const T* from = bucket.flat ? elements<T>(bucket.flat) : nullptr;
         for (const Index i : bucket.plan.members) {
             Member& m = members_[std::size_t(i)];
             const Index count = m.link->numel;
-            if (*present++ > 0) {
-                if (!m.result) m.result = Storage::allocate(std::size_t(count) * sizeof(T));
-                T* to = reinterpret_cast<T*>(m.result->data());
-                for (Index k = 0; k < count; ++k) to[k] = m.done ? to[k] + from[k] * scale : from[k] * scale;
-                m.done = true;
+            const T* x = from ? from : elements<T>(m.sent);
+            if (m.present && m.result) {
+                T* y = elements<T>(m.result);
+                for (Index k = 0; k < count; ++k) y[k] += x[k] * scale;
+            } else if (m.present) {
+                T* y = elements<T>(m.sent);
+                for (Index k = 0; k < count; ++k) y[k] = x[k] * scale;
+                m.result = m.sent;
             }
-            from += count;
+            m.sent.reset();
+            if (from) from += count;
         }
     }
-    /// Finds the parameters that some process wrote to after they had left; true when there are any.
-    bool agree_on_late() {
-        std::vector<int> late;
-        for (const Member& m : members_) late.push_back(bool(m.link->gradient));
-        check(MPI_Allreduce(MPI_IN_PLACE, late.data(), int(late.size()), MPI_INT, MPI_MAX, world_->communicator()),
+    /// Makes known to all which parameters have a gradient anywhere, and which were written to after they had left.
+    /// True when there are any of those.
+    bool agree_on_gradients() {
+        std::vector<int> flags;
+        for (const Member& m : members_) {
+            flags.push_back(m.present);
+            flags.push_back(bool(m.link->gradient));
+        }
+        check(MPI_Allreduce(MPI_IN_PLACE, flags.data(), int(flags.size()), MPI_INT, MPI_MAX, world_->communicator()),
               "MPI_Allreduce");
-        bool any = false;
-        for (std::size_t i = 0; i < late.size(); ++i)
-            if (late[i]) any = members_[i].waits = true;
-        return any;
+        bool late = false;
+        for (std::size_t i = 0; i < members_.size(); ++i) {
+            members_[i].present = flags[2 * i];
+            if (flags[2 * i + 1]) late = members_[i].waits = true;
+        }
+        return late;
     }
 
     const Session* world_;
