@@ -127,9 +127,12 @@ TEST_CASE("mpi: parameters used again, unused, of both types, and gradients gath
     Parameter<double, 1> wide(Tensor<double, 1>{7});
     const std::vector<NamedTensor> all = {
         {"unused", unused}, {"sometimes", sometimes}, {"wide", wide}, {"once", once}, {"often", often}};
-    distributed::GradientReducer reducer(*world, all, {.bucket_bytes = 1});
-    for (int pass = 0; pass < 3; ++pass) {
+    distributed::GradientReducer single(*world, all, {.bucket_bytes = 1}), shared(*world, all);
+    CHECK(single.buckets() == 5);
+    CHECK(shared.buckets() == 3);
+    for (int pass = 0; pass < 6; ++pass) {
         CAPTURE(pass);
+        auto& reducer = pass < 3 ? single : shared;
         for (const auto& [name, tensor] : all) tensor.grad_link()->gradient.reset();
         {  // d/d once = 2 once, on each process; stays until the pass below
             autograd::Tape tape;
@@ -152,7 +155,7 @@ TEST_CASE("mpi: parameters used again, unused, of both types, and gradients gath
         CHECK(!autograd::has_grad(wide));
     }
     autograd::Tape tape;
-    reducer.backward(tape, sum(wide * double(rank)));
+    shared.backward(tape, sum(wide * double(rank)));
     CHECK(autograd::grad(wide)(0) == doctest::Approx(mean_of([](int r) { return r; })));
 }
 
