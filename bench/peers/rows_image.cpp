@@ -1,7 +1,7 @@
 // What stands beside convolutions in image networks: enlargement, normalisation, pooling.
-#include <lamina/ops/activation.hpp>
+#include <lamina/nn/chain.hpp>
+#include <lamina/nn/group_norm.hpp>
 #include <lamina/ops/batch_norm.hpp>
-#include <lamina/ops/group_norm.hpp>
 #include <lamina/ops/interpolate.hpp>
 #include <lamina/ops/pixel_shuffle.hpp>
 #include <lamina/ops/pool.hpp>
@@ -29,9 +29,13 @@ Contestant ours_for(const Upsample& p) {
 }
 
 Contestant ours_for(const GroupNormSilu& p) {
-    const auto x = tensor(p.x, Shape{Index(1), p.channels, p.size, p.size});
-    const auto scale = tensor(p.scale, Shape{p.channels}), shift = tensor(p.shift, Shape{p.channels});
-    return ours("group_norm, silu", [=] { return silu(group_norm(x, p.groups, scale, shift)); });
+    return {us, "chain(GroupNorm, SiLU)", [p] {
+                const auto norm = std::make_shared<lamina::nn::GroupNorm<>>(p.groups, p.channels);
+                std::copy_n(p.scale.data(), p.channels, norm->weight->mutable_data());
+                std::copy_n(p.shift.data(), p.channels, norm->bias->mutable_data());
+                const auto x = tensor(p.x, Shape{Index(1), p.channels, p.size, p.size});
+                return fresh([=] { return lamina::nn::chain(x, *norm, lamina::nn::SiLU{}); });
+            }};
 }
 
 Contestant ours_for(const BatchNormTraining& p) {

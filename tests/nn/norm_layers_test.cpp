@@ -1,9 +1,11 @@
 #include <lamina/nn/batch_norm.hpp>
+#include <lamina/nn/chain.hpp>
 #include <lamina/nn/group_norm.hpp>
 #include <lamina/nn/linear.hpp>
 #include <lamina/nn/rms_norm.hpp>
 #include <lamina/nn/spectral_norm.hpp>
 #include <lamina/nn/weight_norm.hpp>
+#include <lamina/ops/activation.hpp>
 #include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
@@ -58,6 +60,16 @@ TEST_CASE("GroupNorm, InstanceNorm, RMSNorm: each example by itself, then scale 
     for (Index i = 0; i < 40; ++i) {
         const auto [mean, variance] = moments(z.data() + 3 * i, 3);
         CHECK(variance + mean * mean == doctest::Approx(1).epsilon(1e-3));
+    }
+}
+
+TEST_CASE("GroupNorm: an activation behind it runs in one call with the same numbers") {
+    nn::GroupNorm group(3, 6);
+    group.weight->mutable_at(2) = -2;
+    group.bias->mutable_at(4) = 0.5F;
+    for (const Shape<4>& shape : {Shape{2, 6, 5, 3}, Shape{1, 6, 1, 1}, Shape{0, 6, 2, 2}}) {
+        const auto x = test::wave<float>(shape);
+        CHECK(test::max_error(nn::chain(x, group, nn::SiLU{}), silu(group(x))) < 1e-6);
     }
 }
 

@@ -21,10 +21,14 @@ struct ChannelStatistics {
 /// sums[r] = sum over the row of (x - shift), or of (x - shift - mean)^2 where `mean` is not null.
 template <class Arch = simd::native, class T>
 void channel_moments(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, T* sums);
-/// y = (x - shift - mean) scale + bias, `scale` and `bias` by entry.
-template <class Arch = simd::native, class T>
+/// Leaves lanes as they are.
+struct Unchanged {
+    LAMINA_INLINE auto operator()(auto x) const { return x; }
+};
+/// y = f((x - shift - mean) scale + bias), `scale` and `bias` by entry, `f` on lanes.
+template <class Arch = simd::native, class T, class F = Unchanged>
 void channel_affine(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, const T* scale, const T* bias,
-                    T* y);
+                    T* y, const F& f = {});
 /// sum_dy[r] = sum of dy, sum_dyh[r] = sum of dy h over the row, h = (x - shift - mean) rstd.
 template <class Arch = simd::native, class T>
 void channel_gradient_sums(const ChannelGeometry& g, const ChannelStatistics<T>& s, const T* x, const T* dy, T* sum_dy,
@@ -88,12 +92,12 @@ void channel_moments(const ChannelGeometry& g, const T* x, const T* shift, const
     });
 }
 
-template <class Arch, class T>
+template <class Arch, class T, class F>
 void channel_affine(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, const T* scale, const T* bias,
-                    T* y) {
+                    T* y, const F& f) {
     const bool stream = g.spatial > 1 && g.rows * g.spatial * Index(sizeof(T)) >= stream_threshold_bytes;
     const auto value = [&](Index at, auto count, const auto& lanes) LAMINA_INLINE_LAMBDA {
-        return fma((simd::load_count<Arch>(x + at, count) - lanes(shift)) - lanes(mean), lanes(scale), lanes(bias));
+        return f(fma((simd::load_count<Arch>(x + at, count) - lanes(shift)) - lanes(mean), lanes(scale), lanes(bias)));
     };
     if (stream)
         detail::for_channel_rows<Arch, T>(g, true, [&](Index at, auto count, auto lanes) LAMINA_INLINE_LAMBDA {

@@ -1,6 +1,6 @@
 #pragma once
 // Normalisation of each example by itself: over groups of channels, or each channel alone.
-#include <lamina/nn/observe.hpp>
+#include <lamina/nn/activation.hpp>
 #include <lamina/ops/group_norm.hpp>
 
 namespace lamina::inline LAMINA_ABI::nn {
@@ -31,6 +31,20 @@ struct GroupNorm {
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
         return observed(*this, group_norm(x, groups, weight, bias, options.eps));
+    }
+    /// An activation runs where the result is written.
+    template <class... Next>
+    static constexpr std::size_t absorbs() {
+        return 0;
+    }
+    template <class Next, class... More>
+        requires is_activation<Next>
+    static constexpr std::size_t absorbs() { return 1; }
+    template <int R, class F>
+    Tensor<T, R> fused(const Tensor<T, R>& x, const Activation<F>& activation) const {
+        const auto optional = [](const auto& p) { return p ? OptionalTensor<T, 1>(*p) : OptionalTensor<T, 1>(); };
+        return lamina::detail::group_norm("group_norm", x, groups, optional(weight), optional(bias), options.eps,
+                                          activation.function);
     }
     static void members(auto& self, auto&& visit) {
         visit("weight", self.weight);

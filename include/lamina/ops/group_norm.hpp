@@ -60,9 +60,10 @@ struct GroupNormBackward {
     }
 };
 
-template <Real T, int R>
+/// With an activation `f` on lanes behind it while nothing records.
+template <Real T, int R, class F = kernels::Unchanged>
 Tensor<T, R> group_norm(const char* op, const Tensor<T, R>& x, Index groups, const OptionalTensor<T, 1>& weight,
-                        const OptionalTensor<T, 1>& bias, double eps) {
+                        const OptionalTensor<T, 1>& bias, double eps, const F& f = {}) {
     static_assert(R >= 2, "the input has at least the dimensions [N, C]");
     const Index images = x.shape()[0], channels = x.shape()[1], spatial = x.shape().product(2, R);
     require(groups >= 1 && channels % groups == 0, op, ": channels must divide into groups but there are ", channels,
@@ -95,7 +96,7 @@ Tensor<T, R> group_norm(const char* op, const Tensor<T, R>& x, Index groups, con
         entry[4 * rows + r] = b.defined() ? b.data()[r % channels] : T(0);
     }
     kernels::channel_affine(by_row, input.data(), entry, entry + rows, entry + 3 * rows, entry + 4 * rows,
-                            y.mutable_data());
+                            y.mutable_data(), f);
     if (auto* tape = autograd::recording(x, weight, bias)) {
         Tensor<T, 1> elements(input.storage(), const_cast<T*>(input.data()), Shape{input.numel()}, {1});
         elements.set_grad_link(x.grad_link());

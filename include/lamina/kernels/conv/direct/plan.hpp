@@ -115,6 +115,8 @@ void DirectPlan<Arch, T>::cut() {
         most = larger(1, smaller(most, room / spread(rows)));
     }
     strips = larger(1, ceil_div(g.out_h, rows));
+    // Handed out whole, so their number should divide by that of the threads; two and four are the likely ones.
+    if (strips > 2) strips = smaller(g.out_h, round_up(strips, 4));
     rows = ceil_div(g.out_h, strips);
     blocks = larger(1, ceil_div(in, most));
     channels = ceil_div(in, blocks);
