@@ -2,6 +2,10 @@
 // The whole library; without the headers, if any, that need more than xsimd:
 //   <lamina/data/idx.hpp>
 //   <lamina/data/image_folder.hpp>
+//   <lamina/distributed/broadcast.hpp>
+//   <lamina/distributed/mpi.hpp>
+//   <lamina/distributed/reducer.hpp>
+//   <lamina/distributed/session.hpp>
 //   <lamina/interop/eigen.hpp>
 //   <lamina/io/idx.hpp>
 //   <lamina/io/image.hpp>
@@ -404,6 +408,12 @@
 #include <lamina/io/npy.hpp>
 #include <lamina/io/pixels.hpp>
 #include <lamina/io/safetensors.hpp>
+
+#include <lamina/data/augment.hpp>
+#include <lamina/data/cifar.hpp>
+#include <lamina/data/dataset.hpp>
+#include <lamina/data/loader.hpp>
+#include <lamina/data/text.hpp>
 
 #include <lamina/models/mobilenet_v3.hpp>
 #include <lamina/models/resnet.hpp>

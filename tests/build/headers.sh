@@ -11,7 +11,12 @@ cat >"$work/check.sh" <<'END'
 compiler=$1 header=$2 root=$3
 eigen=
 [ ! -d /usr/include/eigen3 ] || eigen="-isystem /usr/include/eigen3"
-# shellcheck disable=SC2086  # $eigen is two words or none
+case $header in
+    lamina/distributed/*)
+        command -v mpicxx >/dev/null 2>&1 || exit 0
+        eigen="$eigen $(mpicxx --showme:compile | sed 's/-I/-isystem /g')" ;;
+esac
+# shellcheck disable=SC2086  # $eigen is words or nothing
 printf '#include <%s>\n#include <%s>\n' "$header" "$header" |
     "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Werror -I"$root/include" $eigen -x c++ - ||
     { echo "$compiler: $header does not stand alone"; exit 1; }

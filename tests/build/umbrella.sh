@@ -25,7 +25,7 @@ END {
     for (n = 1; n <= count; ++n) if (names[n] in optional) print "//   <" names[n] ">"
     print "/// Including one header per feature instead compiles faster; the folders are listed bottom up."
     print "#include <lamina/version.hpp>"
-    folders = split("core random simd parallel kernels autograd ops nn vision losses optim train diffusion text io interop models", folder, " ")
+    folders = split("core random simd parallel kernels autograd ops nn vision losses optim train diffusion text io data interop models", folder, " ")
     for (f = 1; f <= folders; ++f) {
         first = 1
         for (n = 1; n <= count; ++n)
