@@ -73,6 +73,11 @@ TEST_CASE("Conv2d: margins of other kinds fuse too") {
     nn::reset_parameters(net, rng);
     const auto x = test::wave<float>(Shape{1, 2, 4, 5});
     CHECK(test::max_error(net(x), recorded(net, x)) < 2e-6);
+    const nn::Conv2d wrong(2, 3,
+                           {.kernel = 3, .stride = 2, .padding = Padding::same(), .padding_mode = PadMode::reflect});
+    const char* text = "conv2d: padding to the same size needs stride 1 but stride is 2x2";
+    CHECK(test::message_of<ValueError>([&] { wrong(x); }) == text);
+    CHECK(test::message_of<ValueError>([&] { recorded(wrong, x); }) == text);
 }
 
 TEST_CASE("BatchNorm2d: learns running statistics in training, keeps them in evaluation and when frozen") {

@@ -71,9 +71,12 @@ Tensor<T, 4> conv2d_apply(const kernels::Conv2dGeometry& g, ConvAlgorithm algori
     return y;
 }
 
-/// `x` with its margins laid around it by `o.padding_mode`, and the options of what is left to do.
+/// `x` with its margins laid around it by `o.padding_mode`, and the options of what is left to do. Throws as
+/// conv2d_geometry does.
 template <Real T>
-Tensor<T, 4> conv2d_margins(const Tensor<T, 4>& x, const Shape<4>& weight, Conv2dOptions& o) {
+Tensor<T, 4> conv2d_margins(const Tensor<T, 4>& x, const Shape<4>& weight, Conv2dOptions& o,
+                            const char* op = "conv2d") {
+    conv2d_geometry(x.shape(), weight, o, op);
     const Padding h = o.padding.h.resolve(x.dim(2), weight[2], o.stride.h, o.dilation.h);
     const Padding w = o.padding.w.resolve(x.dim(3), weight[3], o.stride.w, o.dilation.w);
     const PadMode mode = std::exchange(o.padding_mode, PadMode::constant);
@@ -84,13 +87,13 @@ Tensor<T, 4> conv2d_margins(const Tensor<T, 4>& x, const Shape<4>& weight, Conv2
 template <Real T>
 Tensor<T, 4> conv2d(const char* op, const Tensor<T, 4>& x, const Tensor<T, 4>& weight, const Optional<T, 1>& bias,
                     Conv2dOptions options) {
+    if (options.padding_mode != PadMode::constant) {
+        const auto padded = conv2d_margins(x, weight.shape(), options, op);
+        return conv2d(op, padded, weight, bias, options);
+    }
     const auto g = conv2d_geometry(x.shape(), weight.shape(), options, op);
     require(!bias || bias->dim(0) == g.out_channels, op, ": bias must have ", g.out_channels, " elements but has ",
             bias ? bias->dim(0) : 0, " (weight ", weight.shape(), ")");
-    if (options.padding_mode != PadMode::constant) {
-        const auto padded = conv2d_margins(x, weight.shape(), options);
-        return conv2d(op, padded, weight, bias, options);
-    }
     const auto input = contiguous(x), w = contiguous(weight);
     const auto b = bias ? contiguous(*bias) : Tensor<T, 1>();
     auto y = conv2d_apply(g, options.algorithm, input, w, kernels::BiasRows{b.data()});
