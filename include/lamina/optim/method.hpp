@@ -48,4 +48,23 @@ inline void check_positive(const char* method, const char* option, double value)
     require<ValueError>(value > 0, method, ": ", option, " must be positive but is ", value);
 }
 
+/// What Adam and its kin ask of their options.
+template <class Options>
+void check_moments(const char* method, const Options& o) {
+    check_not_negative(method, "learning_rate", o.learning_rate);
+    check_range(method, "beta1", o.beta1, 0, 1);
+    check_range(method, "beta2", o.beta2, 0, 1);
+    check_not_negative(method, "eps", o.eps);
+    check_not_negative(method, "weight_decay", o.weight_decay);
+}
+/// Visits the options that they share.
+template <class Options, class F>
+void visit_moments(Options& o, F&& f) {
+    f("lr", o.learning_rate);
+    f("beta1", o.beta1);
+    f("beta2", o.beta2);
+    f("eps", o.eps);
+    f("weight_decay", o.weight_decay);
+}
+
 }  // namespace lamina::inline LAMINA_ABI::optim::detail

@@ -25,20 +25,10 @@ struct RAdamMethod : MethodBase {
     static constexpr int states = 2;
     static constexpr const char* state_names[] = {"exp_avg", "exp_avg_sq"};
 
-    static void check(const Options& o) {
-        check_not_negative(name, "learning_rate", o.learning_rate);
-        check_range(name, "beta1", o.beta1, 0, 1);
-        check_range(name, "beta2", o.beta2, 0, 1);
-        check_not_negative(name, "eps", o.eps);
-        check_not_negative(name, "weight_decay", o.weight_decay);
-    }
+    static void check(const Options& o) { check_moments(name, o); }
     template <class F>
     static void visit(Options& o, F&& f) {
-        f("lr", o.learning_rate);
-        f("beta1", o.beta1);
-        f("beta2", o.beta2);
-        f("eps", o.eps);
-        f("weight_decay", o.weight_decay);
+        visit_moments(o, f);
         f("maximize", o.maximize);
     }
     /// The second moment counts once the length of its approximated average is above 5 steps.
