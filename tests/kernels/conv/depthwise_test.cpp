@@ -1,13 +1,15 @@
 #include <lamina/kernels/conv/depthwise/depthwise.hpp>
 
 #include "../../support/archs.hpp"
-#include "../../support/compare.hpp"
+#include "conv_reference.hpp"
 
 #include <doctest/doctest.h>
 
-#include <vector>
-
 using namespace lamina;
+using conv_reference::naive;
+using conv_reference::Problem;
+using conv_reference::relative_error;
+using conv_reference::wave;
 using kernels::Conv2dGeometry;
 
 namespace {
@@ -58,74 +60,20 @@ const Case cases[] = {
     {0, 3, 1, 5, 5, 3, 3, 1, 1, 1, 1, 1, 1},          // no images
 };
 
-/// Calls f(input, weight, output) with the offsets of every product that the convolution adds up.
-template <class F>
-void naive(const Conv2dGeometry& g, F&& f) {
-    for (Index n = 0; n < g.batch; ++n)
-        for (Index o = 0; o < g.out_channels; ++o)
-            for (Index oy = 0; oy < g.out_h; ++oy)
-                for (Index ox = 0; ox < g.out_w; ++ox)
-                    for (Index ky = 0; ky < g.kernel_h; ++ky)
-                        for (Index kx = 0; kx < g.kernel_w; ++kx) {
-                            const Index iy = oy * g.stride_h - g.pad_h + ky * g.dilation_h;
-                            const Index ix = ox * g.stride_w - g.pad_w + kx * g.dilation_w;
-                            if (iy < 0 || iy >= g.in_h || ix < 0 || ix >= g.in_w) continue;
-                            const Index c = n * g.in_channels + o / (g.out_channels / g.in_channels);
-                            f((c * g.in_h + iy) * g.in_w + ix, (o * g.kernel_h + ky) * g.kernel_w + kx,
-                              ((n * g.out_channels + o) * g.out_h + oy) * g.out_w + ox);
-                        }
+template <class Arch = simd::native>
+void run(auto& p) {
+    kernels::depthwise_forward<Arch>(p.g, p.x.data(), p.w.data(), p.y.data());
+    kernels::depthwise_grad_input<Arch>(p.g, p.dy.data(), p.w.data(), p.dx.data(), false);
+    kernels::depthwise_grad_weight<Arch>(p.g, p.dy.data(), p.x.data(), p.dw.data(), false);
 }
-
-template <class T>
-std::vector<T> wave(Index n, double phase) {
-    std::vector<T> v;
-    for (Index i = 0; i < n; ++i) v.push_back(T(test::wave_at(i, phase)));
-    return v;
-}
-template <class T>
-double relative_error(const std::vector<T>& a, const std::vector<double>& b) {
-    double largest = 0, scale = 1;
-    for (std::size_t i = 0; i < b.size(); ++i) {
-        largest = std::max(largest, test::error_of(double(a[i]), b[i]));
-        scale = std::max(scale, std::abs(b[i]));
-    }
-    return largest / scale;
-}
-
-/// x, w, dy and room for the results, which begin as garbage.
-template <class T>
-struct Problem {
-    Conv2dGeometry g;
-    std::vector<T> x, w, dy, y, dx, dw;
-
-    explicit Problem(const Case& c)
-        : g(c.geometry()),
-          x(wave<T>(g.batch * g.in_channels * g.in_plane(), 0)),
-          w(wave<T>(g.out_channels * g.taps(), 1)),
-          dy(wave<T>(g.batch * g.out_channels * g.plane(), 2)),
-          y(dy.size(), T(-777)),
-          dx(x.size(), T(-777)),
-          dw(w.size(), T(-777)) {}
-    template <class Arch = simd::native>
-    void run() {
-        kernels::depthwise_forward<Arch>(g, x.data(), w.data(), y.data());
-        kernels::depthwise_grad_input<Arch>(g, dy.data(), w.data(), dx.data(), false);
-        kernels::depthwise_grad_weight<Arch>(g, dy.data(), x.data(), dw.data(), false);
-    }
-};
 
 template <class Arch, class T>
 void agrees_with_naive(double tolerance) {
     for (const Case& c : cases) {
         Problem<T> p(c);
         CAPTURE(&c - cases);
-        std::vector<double> y(p.y.size()), dx(p.x.size()), dw(p.w.size());
-        naive(p.g, [&](Index x, Index w, Index o) {
-            y[std::size_t(o)] += double(p.x[std::size_t(x)]) * double(p.w[std::size_t(w)]);
-            dx[std::size_t(x)] += double(p.dy[std::size_t(o)]) * double(p.w[std::size_t(w)]);
-            dw[std::size_t(w)] += double(p.dy[std::size_t(o)]) * double(p.x[std::size_t(x)]);
-        });
-        p.template run<Arch>();
+        std::vector<double> y = p.naive_y(), dx = p.naive_dx(), dw = p.naive_dw();
+        run<Arch>(p);
         CHECK(relative_error(p.y, y) < tolerance);
         CHECK(relative_error(p.dx, dx) < tolerance);
         CHECK(relative_error(p.dw, dw) < 10 * tolerance);
@@ -151,7 +99,7 @@ TEST_CASE("depthwise kernels: bias, residual and activation in the store count c
     Problem<double> p(c);
     const auto bias = wave<double>(p.g.out_channels, 3), residual = wave<double>(Index(p.y.size()), 4);
     std::vector<double> y = residual;
-    naive(p.g, [&](Index x, Index w, Index o) { y[std::size_t(o)] += p.x[std::size_t(x)] * p.w[std::size_t(w)]; });
+    naive(p.g, [&](auto x, auto w, auto o) { y[o] += p.x[x] * p.w[w]; });
     for (std::size_t i = 0; i < y.size(); ++i)
         y[i] = std::max(0.0, y[i] + bias[i / std::size_t(p.g.plane()) % std::size_t(p.g.out_channels)]);
     const auto relu = [](auto x) LAMINA_INLINE_LAMBDA { return max(decltype(x)(0.0), x); };
@@ -167,7 +115,7 @@ TEST_CASE("depthwise kernels: infinities and NaN reach just the outputs that see
     const double infinity = std::numeric_limits<double>::infinity();
     Problem<float> p(Case{1, 1, 1, 20, 21, 3, 3, 1, 1, 1, 1, 1, 1});
     p.x[0] = float(infinity), p.x[20 * 21 - 1] = float(std::nan(""));
-    p.run();
+    run(p);
     for (Index i = 0; i < 20; ++i)
         for (Index j = 0; j < 21; ++j)
             CHECK(std::isfinite(p.y[std::size_t(i * 21 + j)]) == !((i < 2 && j < 2) || (i > 17 && j > 18)));
@@ -178,9 +126,9 @@ TEST_CASE("depthwise kernels: 1 and 3 threads give the same bits") {
     for (const Case& c : cases) {
         Problem<float> one(c), three(c);
         parallel::set_num_threads(1);
-        one.run();
+        run(one);
         parallel::set_num_threads(3);
-        three.run();
+        run(three);
         CHECK(one.y == three.y);
         CHECK(one.dx == three.dx);
         CHECK(one.dw == three.dw);
