@@ -51,25 +51,6 @@ TEST_CASE("gemm_packed: accumulates, runs epilogues, gives the same bits on 1 an
     CHECK(one.buffer == three.buffer);
 }
 
-TEST_CASE_TEMPLATE("gemm_implicit: a matrix that exists only as a functor (large)", T, float, double) {
-    const auto element = [](Index p, Index j) { return T(test::wave_at(p * 31 + j, 0.5)); };
-    const auto fill = [&](T* panel, Index k0, Index k1, Index j0, Index j1, Index width) {
-        for (Index p = k0; p < k1; ++p)
-            for (Index j = 0; j < width; ++j) *panel++ = j0 + j < j1 ? element(p, j0 + j) : T(0);
-    };
-    for (const auto& [m, n, k] : {GemmShape{3, 50, 40}, GemmShape{64, 333, 1500}, GemmShape{1, 7, 0}}) {
-        const Operand<T> a(m, k, Layout::rows, 0);
-        Result<T> c(m, n);
-        kernels::gemm_implicit(GemmShape{m, n, k}, a.view, fill, c.buffer.data(), c.stride);
-        const Index depth = k;
-        CHECK(c.error([&](Index i, Index j) {
-            double sum = 0;
-            for (Index p = 0; p < depth; ++p) sum += a.at(i, p) * double(element(p, j));
-            return sum;
-        }) < test::tolerance<T>(k));
-    }
-}
-
 TEST_CASE_TEMPLATE("gemm_batched: steps, shared operands, the same bits on 1 and 3 threads", Arch, LAMINA_TEST_ARCHS) {
     for (const auto& [batch, m, n, k] :
          {std::array<Index, 4>{5, 20, 33, 9}, {2, 1, 40, 50}, {0, 4, 4, 4}, {40, 17, 31, 16}, {2, 150, 260, 600}})

@@ -1,14 +1,10 @@
 #pragma once
-// Convolution as a matrix product with the matrix of patches, for any kernel, stride, dilation and groups. Forward, the
-// product packs patches straight from the image; the gradients keep pieces of the patch matrix that fit the cache.
+// Gradients of a convolution as matrix products with pieces of the matrix of patches that fit the cache: for the sizes
+// that the strided and direct kernels leave, pointwise ones and those of few outputs.
 #include <lamina/kernels/conv/patches.hpp>
 #include <lamina/kernels/gemm/gemm.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
-
-/// y = w * x, then the epilogue on lanes of y as `epilogue(y, output channel, position in the plane, count)`.
-template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
-void im2col_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue = {});
 
 /// dx = dL/dx, or is added to when `accumulate`.
 template <class Arch = simd::native, class T>
@@ -22,23 +18,6 @@ namespace detail {
 
 inline constexpr Index patch_bytes = 256 << 10;  ///< of the patch matrix that a gradient holds at a time
 inline constexpr int patch_slot = 10;            ///< of parallel::scratch
-
-/// An epilogue whose rows are counted from the first channel of a group.
-template <class Epilogue>
-struct ShiftRows {
-    const Epilogue& epilogue;
-    Index first;
-
-    template <class V, class Count>
-    LAMINA_INLINE V operator()(V x, Index row, Index column, Count count) const {
-        return epilogue(x, first + row, column, count);
-    }
-};
-template <class Epilogue>
-ShiftRows<Epilogue> shift_rows(const Epilogue& epilogue, Index first) {
-    return {epilogue, first};
-}
-inline NoEpilogue shift_rows(const NoEpilogue&, Index) { return {}; }
 
 /// A part of the patch matrix small enough to keep: so many input channels of a group, so many outputs at a time.
 struct PatchBlock {
@@ -54,29 +33,6 @@ PatchBlock patch_block(const Conv2dGeometry& g) {
 }
 
 }  // namespace detail
-
-template <class Arch, class T, class Epilogue>
-void im2col_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
-    const GemmShape shape{g.group_out(), g.plane(), g.depth()};
-    const auto product = [&](Index i) {
-        const Index group = i % g.groups;
-        const T* image = x + i * g.group_in() * g.in_plane();
-        const MatrixView<T> weight = row_major(w + group * shape.m * shape.k, shape.k);
-        T* out = y + i * shape.m * shape.n;
-        const auto& of_image = detail::epilogue_of_image(epilogue, i / g.groups);
-        const auto finish = detail::shift_rows(of_image, group * shape.m);
-        if (g.pointwise()) return gemm<Arch>(shape, weight, row_major(image, shape.n), out, shape.n, false, finish);
-        const auto fill = [&](T* panel, Index k_begin, Index k_end, Index begin, Index end, Index width) {
-            detail::gather_patches<Arch>(g, image, {k_begin, k_end}, {begin, end}, panel, width);
-        };
-        gemm_implicit<Arch>(shape, weight, fill, out, shape.n, false, finish);
-    };
-    // Few large images are shared by the threads one after another, many are handed out.
-    const Index count = g.batch * g.groups, threads = parallel::num_threads();
-    if (count % threads == 0 || count >= 4 * threads) parallel::for_each(count, product);
-    else
-        for (Index i = 0; i < count; ++i) product(i);
-}
 
 template <class Arch, class T>
 void im2col_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {

@@ -18,12 +18,6 @@ template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
 void gemm_packed(Index m, MatrixView<T> a, const PackedMatrix<T, Arch>& b, T* c, Index c_stride,
                  bool accumulate = false, const Epilogue& epilogue = {});
 
-/// The same with a `b` that exists only panel by panel: `fill(panel, k_begin, k_end, column_begin, column_end, width)`
-/// writes those rows of those columns into rows of `width` elements, with zeros behind the last column.
-template <class Arch = simd::native, class T, class Fill, class Epilogue = NoEpilogue>
-void gemm_implicit(const GemmShape& shape, MatrixView<T> a, const Fill& fill, T* c, Index c_stride,
-                   bool accumulate = false, const Epilogue& epilogue = {});
-
 /// `batch` products of one shape, each operand `…_step` elements behind the one before; a step of 0 shares it. The
 /// epilogue sees rows and columns of its own product.
 template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
@@ -116,18 +110,6 @@ void gemm_packed(Index m, MatrixView<T> a, const PackedMatrix<T, Arch>& b, T* c,
     panels.packed = b.data();
     detail::gemm_parallel<Arch>(detail::GemmProblem<T>{
         {m, b.columns(), b.rows()}, a, panels, c, c_stride, accumulate, detail::erase_epilogue<Arch, T>(epilogue)});
-}
-
-template <class Arch, class T, class Fill, class Epilogue>
-void gemm_implicit(const GemmShape& shape, MatrixView<T> a, const Fill& fill, T* c, Index c_stride, bool accumulate,
-                   const Epilogue& epilogue) {
-    detail::PanelSource<T> panels;
-    panels.self = &fill;
-    panels.fill = [](const void* self, T* panel, detail::Piece k, detail::Piece columns, Index width) {
-        (*static_cast<const Fill*>(self))(panel, k.begin, k.end, columns.begin, columns.end, width);
-    };
-    detail::gemm_parallel<Arch>(
-        detail::GemmProblem<T>{shape, a, panels, c, c_stride, accumulate, detail::erase_epilogue<Arch, T>(epilogue)});
 }
 
 template <class Arch, class T, class Epilogue>
