@@ -20,8 +20,7 @@ TEST_CASE("MobileNetV3: parameters counted as published, names of torchvision") 
 }
 
 TEST_CASE("MobileNetV3: golden scores, fused and recorded (large)") {
-    for (const auto& c : test::golden_cases("backbone")) {
-        if (c.name() != "backbone/mobilenet_v3_small") continue;
+    for (const auto& c : test::golden_case("backbone/mobilenet_v3_small")) {
         const auto net = models::mobilenet_v3_small();
         test::fill_by_recipe(nn::state_dict(net), c.number("recipe_gain", 1));
         const auto x = c.tensor<float, 4>("in.x");

@@ -35,8 +35,7 @@ TEST_CASE("ResNet: parameters counted as published, names of torchvision") {
 }
 
 TEST_CASE("ResNet: golden feature maps and scores (large)") {
-    for (const auto& c : test::golden_cases("backbone")) {
-        if (c.name() != "backbone/resnet18") continue;
+    for (const auto& c : test::golden_case("backbone/resnet18")) {
         const auto net = recipe_resnet18(c);
         const auto x = c.tensor<float, 4>("in.x");
         const auto f = net.features(x);
@@ -47,8 +46,7 @@ TEST_CASE("ResNet: golden feature maps and scores (large)") {
 }
 
 TEST_CASE("ResNet: golden gradient of the image (large)") {
-    for (const auto& c : test::golden_cases("backbone")) {
-        if (c.name() != "backbone/resnet18_input_gradient") continue;
+    for (const auto& c : test::golden_case("backbone/resnet18_input_gradient")) {
         const auto net = recipe_resnet18(c, "y");
         const auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
         autograd::Tape tape{.training = false};
@@ -60,8 +58,7 @@ TEST_CASE("ResNet: golden gradient of the image (large)") {
 }
 
 TEST_CASE("ResNet: golden training pass and running statistics (large)") {
-    for (const auto& c : test::golden_cases("backbone")) {
-        if (c.name() != "backbone/resnet18_train_mode") continue;
+    for (const auto& c : test::golden_case("backbone/resnet18_train_mode")) {
         const auto net = recipe_resnet18(c);
         const auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
         autograd::Tape tape;

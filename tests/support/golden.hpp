@@ -148,6 +148,14 @@ inline std::vector<GoldenCase> golden_cases(const std::string& folder) {
     return cases;
 }
 
+/// The one case `name` (`"backbone/resnet18"`), to be looped over like golden_cases; throws IoError when only this case
+/// is missing.
+inline std::vector<GoldenCase> golden_case(const std::string& name) {
+    std::vector<GoldenCase> cases;
+    if (!golden_root().empty()) cases.emplace_back(name);
+    return cases;
+}
+
 /// Compares `actual` with tensor `reference` of the case by the rule of the cases' README: pass when max|a - b| is at
 /// most `tol_<kind>_rel` * max|b| or `tol_<kind>_abs`, or 1e-5 relative where the file names no tolerance. Integers
 /// and booleans must be equal. Tolerances grow by `slack`, for kernels with a documented other rounding.
