@@ -33,7 +33,7 @@ struct PositiveSide {
     static constexpr const char* name = "positive_side";
     LAMINA_INLINE auto operator()(auto x) const {
         using C = simd::lanes_of_t<decltype(x)>;
-        return max(x, C(1)) + expm1(min(x - C(1), C(0)));
+        return select(x > C(1), x, exp(x - C(1)));
     }
 };
 
