@@ -81,20 +81,20 @@ struct Bottleneck {
 /// The feature maps of a residual network at 1/4, 1/8, 1/16 and 1/32 of the image.
 using ResNetFeatures = std::array<Tensor<float, 4>, 4>;
 
-/// `ResNet<BasicBlock<>> net({2, 2, 2, 2})` is ResNet-18; see resnet18 and its like.
+/// A residual network without its classifier: what other networks are built on.
 template <class Block>
-struct ResNet {
-    static constexpr std::string_view kind = "ResNet";
+struct ResNetBody {
+    static constexpr std::string_view kind = "ResNetBody";
+    /// Channels of the last map.
+    static constexpr Index channels = 512 * Block::expansion;
     using Norm = decltype(Block::bn1);
     nn::Conv2d<> conv1;
     Norm bn1;
     std::vector<Block> layer1, layer2, layer3, layer4;
-    nn::Linear<> fc;
 
-    explicit ResNet(const std::array<Index, 4>& blocks, Index classes = 1000)
+    explicit ResNetBody(const std::array<Index, 4>& blocks)
         : conv1(3, 64, {.kernel = 7, .stride = 2, .padding = 3, .bias = false}),
-          bn1(64),
-          fc(512 * Block::expansion, classes) {
+          bn1(64) {
         Index in = 64;
         stage(layer1, in, 64, blocks[0], 1);
         stage(layer2, in, 128, blocks[1], 2);
@@ -113,11 +113,6 @@ struct ResNet {
         }
         return f;
     }
-    /// Scores of the classes [N, classes].
-    Tensor<float, 2> operator()(const Tensor<float, 4>& image) const {
-        const auto mean = adaptive_avg_pool2d(features(image)[3], 1);
-        return nn::observed(*this, nn::chain(mean, nn::Flatten{}, fc));
-    }
     static void members(auto& self, auto&& visit) {
         visit("conv1", self.conv1);
         visit("bn1", self.bn1);
@@ -125,7 +120,6 @@ struct ResNet {
         visit("layer2", self.layer2);
         visit("layer3", self.layer3);
         visit("layer4", self.layer4);
-        visit("fc", self.fc);
     }
 
 private:
@@ -135,6 +129,27 @@ private:
             blocks.emplace_back(in, width, i == 0 ? stride : 1);
             in = width * Block::expansion;
         }
+    }
+};
+
+/// `ResNet<BasicBlock<>> net({2, 2, 2, 2})` is ResNet-18; see resnet18 and its like.
+template <class Block>
+struct ResNet : ResNetBody<Block> {
+    static constexpr std::string_view kind = "ResNet";
+    nn::Linear<> fc;
+
+    explicit ResNet(const std::array<Index, 4>& blocks, Index classes = 1000)
+        : ResNetBody<Block>(blocks),
+          fc(ResNetBody<Block>::channels, classes) {}
+
+    /// Scores of the classes [N, classes].
+    Tensor<float, 2> operator()(const Tensor<float, 4>& image) const {
+        const auto mean = adaptive_avg_pool2d(this->features(image)[3], 1);
+        return nn::observed(*this, nn::chain(mean, nn::Flatten{}, fc));
+    }
+    static void members(auto& self, auto&& visit) {
+        ResNetBody<Block>::members(self, visit);
+        visit("fc", self.fc);
     }
 };
 
