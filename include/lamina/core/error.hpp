@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <exception>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -58,25 +59,52 @@ template <class V>
     requires requires(const V& value, std::string& out) { value.append_to(out); }
 void append(std::string& out, const V& value) { value.append_to(out); }
 
+// A part whose type is forgotten: one function a type puts messages together, and not one for each list of types.
+struct MessagePart {
+    const void* value;
+    void (*append_value)(std::string& out, const void* value);
+};
+inline void append_literal(std::string& out, const void* text) { out += static_cast<const char*>(text); }
+template <class V>
+void append_erased(std::string& out, const void* value) {
+    append(out, *static_cast<const V*>(value));
+}
+template <class V>
+LAMINA_INLINE MessagePart message_part(const V& value) {
+    return {&value, append_erased<V>};
+}
+template <std::size_t N>
+LAMINA_INLINE MessagePart message_part(const char (&text)[N]) {
+    return {text, append_literal};
+}
+
+LAMINA_NOINLINE inline std::string joined(std::initializer_list<MessagePart> parts) {
+    std::string out;
+    for (const MessagePart& part : parts) part.append_value(out, part.value);
+    return out;
+}
+template <class E>
+[[noreturn]] LAMINA_NOINLINE void throw_joined(std::initializer_list<MessagePart> parts) {
+#if defined(__cpp_exceptions)
+    throw E(joined(parts));
+#else
+    std::fputs((joined(parts) + '\n').c_str(), stderr);
+    std::abort();
+#endif
+}
+
 }  // namespace detail
 
 /// The parts written one after another: text, numbers, shapes.
 template <class... Parts>
 std::string message(const Parts&... parts) {
-    std::string out;
-    (detail::append(out, parts), ...);
-    return out;
+    return detail::joined({detail::message_part(parts)...});
 }
 
 /// Throws `E` with the parts as its message; prints it and aborts where exceptions are switched off.
 template <class E = ShapeError, class... Parts>
 [[noreturn]] LAMINA_NOINLINE void fail(const Parts&... parts) {
-#if defined(__cpp_exceptions)
-    throw E(message(parts...));
-#else
-    std::fputs((message(parts...) + '\n').c_str(), stderr);
-    std::abort();
-#endif
+    detail::throw_joined<E>({detail::message_part(parts)...});
 }
 
 /// Throws `E` unless `holds`; the message is put together only then.

@@ -21,29 +21,46 @@ void for_each(Index count, F&& f);
 template <class F>
 void for_range(Index n, Index grain, F&& f);
 
-template <class F>
-void for_each(Index count, F&& f) {
-    if (count <= 1) {
-        if (count == 1) f(Index(0));
+namespace detail {
+
+// The loop body behind a pointer: it is compiled once, whether it runs here or in the pool.
+struct Range {
+    void (*call)(void* body, Index begin, Index end);
+    void* body;
+    Index n, grain;
+};
+[[gnu::noinline]] inline void run_range(Range range) {
+    if (range.n <= range.grain) {
+        if (range.n > 0) range.call(range.body, 0, range.n);
         return;
     }
+    const auto chunk = [](void* context, Index i) {
+        const Range& r = *static_cast<const Range*>(context);
+        const Index begin = i * r.grain;
+        r.call(r.body, begin, r.n - begin < r.grain ? r.n : begin + r.grain);
+    };
+    run((range.n - 1) / range.grain + 1, chunk, &range);
+}
+
+template <class F>
+LAMINA_INLINE void* erased(F& f) {
+    return const_cast<void*>(static_cast<const void*>(&f));
+}
+
+}  // namespace detail
+
+template <class F>
+void for_each(Index count, F&& f) {
     using Function = std::remove_reference_t<F>;
     run(
-        count, [](void* context, Index i) { (*static_cast<Function*>(context))(i); },
-        const_cast<void*>(static_cast<const void*>(&f)));
+        count, [](void* body, Index i) { (*static_cast<Function*>(body))(i); }, detail::erased(f));
 }
 
 template <class F>
 void for_range(Index n, Index grain, F&& f) {
-    if (n <= grain) {
-        if (n > 0) f(Index(0), n);
-        return;
-    }
-    const auto chunk = [&f, n, grain](Index i) {
-        const Index begin = i * grain;
-        f(begin, n - begin < grain ? n : begin + grain);
-    };
-    for_each((n - 1) / grain + 1, chunk);
+    using Function = std::remove_reference_t<F>;
+    const auto call = [](void* body, Index begin, Index end) { (*static_cast<Function*>(body))(begin, end); };
+    detail::run_range({call, detail::erased(f), n, grain});
 }
 
 }  // namespace lamina::inline LAMINA_ABI::parallel

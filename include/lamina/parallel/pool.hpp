@@ -241,9 +241,10 @@ inline int thread_index() { return detail::this_thread; }
 inline bool in_task() { return detail::inside_task; }
 
 /// Calls `call(context, chunk)` for every chunk in [0, chunks), in any order and on any thread, and returns when all
-/// are done. Inside a task, and while another thread of the program uses the pool, the caller does them all in order.
+/// are done. A single chunk, and all of them inside a task or while another thread of the program uses the pool, are
+/// plain calls of the caller in order.
 /// The exception of the first chunk that fails, in the order of chunks, reaches the caller.
-inline void run(Index chunks, void (*call)(void* context, Index chunk), void* context) {
+[[gnu::noinline]] inline void run(Index chunks, void (*call)(void* context, Index chunk), void* context) {
     using detail::pool;
     int participants = num_threads();
     if (participants > chunks) participants = int(chunks);
