@@ -23,6 +23,7 @@ torch     |header ATen/ATen.h|libtorch-dev|-|python-pytorch|pytorch|-
 torchvision|file /usr/lib/python3/dist-packages/torchvision/__init__.py|python3-torchvision|-|-|-|-
 dataset   |file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz|dataset-fashion-mnist|-|-|-|-
 photos    |file /usr/share/backgrounds/Bridge_by_Sander_Klootwijk.jpg|lomiri-wallpapers-16.04|-|-|-|-
+fortunes  |file /usr/share/games/fortunes/science|fortunes fortunes-min|-|-|-|-
 mpi       |command mpicxx|libopenmpi-dev openmpi-bin|openmpi-devel|openmpi|open-mpi|-
 pkg-config|command pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkgconf
 aarch64   |command aarch64-linux-gnu-g++|g++-aarch64-linux-gnu|-|aarch64-linux-gnu-gcc|-|-

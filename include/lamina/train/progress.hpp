@@ -36,6 +36,8 @@ public:
     Progress& operator=(const Progress&) = delete;
     ~Progress() { finish(); }
 
+    /// Corrects the number of items, where it was an estimate: of work that ends at a time.
+    void set_total(Index total) { total_ = total > 0 ? total : 1; }
     /// Says that `done` items are finished, and shows the metrics.
     void update(Index done, std::initializer_list<Metric> metrics = {}) {
         done_ = done;
