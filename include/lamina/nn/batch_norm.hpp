@@ -1,5 +1,6 @@
 #pragma once
 // Batch normalisation: the batch's statistics while a tape trains, running statistics otherwise.
+#include <lamina/nn/affine.hpp>
 #include <lamina/nn/observe.hpp>
 #include <lamina/ops/batch_norm.hpp>
 
@@ -15,26 +16,23 @@ struct BatchNormConfig {
 /// What batch normalisations of any rank share; names are torch.nn.BatchNorm2d's. A frozen layer (nn::freeze) keeps its
 /// running statistics in training too.
 template <Real T>
-struct BatchNorm {
+struct BatchNorm : Affine<T> {
+    using Affine<T>::weight;
+    using Affine<T>::bias;
     BatchNormConfig options;
-    std::optional<Parameter<T, 1>> weight, bias;  ///< [C]
-    Buffer<T, 1> running_mean, running_var;       ///< [C]
+    Buffer<T, 1> running_mean, running_var;  ///< [C]
     Buffer<std::int64_t, 0> num_batches_tracked{Shape<0>{}};
 
     explicit BatchNorm(Index channels, const BatchNormConfig& config)
-        : options(config),
+        : Affine<T>(channels, config.affine),
+          options(config),
           running_mean(Shape{channels}),
-          running_var(ones<T>(Shape{channels})) {
-        if (!config.affine) return;
-        weight.emplace(ones<T>(Shape{channels}));
-        bias.emplace(Shape{channels});
-    }
-    void reset(random::Rng&) {
+          running_var(ones<T>(Shape{channels})) {}
+    void reset(random::Rng& rng) {
+        Affine<T>::reset(rng);
         running_mean.fill(T(0));
         running_var.fill(T(1));
         num_batches_tracked.fill(0);
-        if (weight) weight->fill(T(1));
-        if (bias) bias->fill(T(0));
     }
 
     /// The learned scale or shift, undefined without one.
@@ -43,8 +41,7 @@ struct BatchNorm {
     double eps() const { return options.eps; }
 
     static void members(auto& self, auto&& visit) {
-        visit("weight", self.weight);
-        visit("bias", self.bias);
+        Affine<T>::members(self, visit);
         visit("running_mean", self.running_mean);
         visit("running_var", self.running_var);
         visit("num_batches_tracked", self.num_batches_tracked);

@@ -1,6 +1,7 @@
 #pragma once
 // Normalisation of each example by itself: over groups of channels, or each channel alone.
 #include <lamina/nn/activation.hpp>
+#include <lamina/nn/affine.hpp>
 #include <lamina/ops/group_norm.hpp>
 
 namespace lamina::inline LAMINA_ABI::nn {
@@ -13,24 +14,18 @@ struct GroupNormConfig {
 
 /// Normalises each group of channels of [N, C, …]; names are torch.nn.GroupNorm's (Wu and He, 2018).
 template <Real T = float>
-struct GroupNorm {
+struct GroupNorm : Affine<T> {
     static constexpr std::string_view kind = "GroupNorm";
     GroupNormConfig options;
     Index groups;
-    std::optional<Parameter<T, 1>> weight, bias;  ///< [C]
 
-    GroupNorm(Index count, Index channels, const GroupNormConfig& config = {}) : options(config), groups(count) {
-        if (!config.affine) return;
-        weight.emplace(ones<T>(Shape{channels}));
-        bias.emplace(Shape{channels});
-    }
-    void reset(random::Rng&) {
-        if (weight) weight->fill(T(1));
-        if (bias) bias->fill(T(0));
-    }
+    GroupNorm(Index count, Index channels, const GroupNormConfig& config = {})
+        : Affine<T>(channels, config.affine),
+          options(config),
+          groups(count) {}
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
-        return observed(*this, group_norm(x, groups, weight, bias, options.eps));
+        return observed(*this, group_norm(x, groups, this->weight, this->bias, options.eps));
     }
     /// An activation runs where the result is written.
     template <class... Next>
@@ -43,12 +38,8 @@ struct GroupNorm {
     template <int R, class F>
     Tensor<T, R> fused(const Tensor<T, R>& x, const Activation<F>& activation) const {
         const auto optional = [](const auto& p) { return p ? OptionalTensor<T, 1>(*p) : OptionalTensor<T, 1>(); };
-        return lamina::detail::group_norm("group_norm", x, groups, optional(weight), optional(bias), options.eps,
-                                          activation.function);
-    }
-    static void members(auto& self, auto&& visit) {
-        visit("weight", self.weight);
-        visit("bias", self.bias);
+        return lamina::detail::group_norm("group_norm", x, groups, optional(this->weight), optional(this->bias),
+                                          options.eps, activation.function);
     }
 };
 
@@ -61,27 +52,16 @@ struct InstanceNormConfig {
 /// Normalises each channel of each example of [N, C, …]; names are torch.nn.InstanceNorm2d's. It keeps no running
 /// statistics.
 template <Real T = float>
-struct InstanceNorm {
+struct InstanceNorm : Affine<T> {
     static constexpr std::string_view kind = "InstanceNorm";
     InstanceNormConfig options;
-    std::optional<Parameter<T, 1>> weight, bias;  ///< [C]
 
-    explicit InstanceNorm(Index channels, const InstanceNormConfig& config = {}) : options(config) {
-        if (!config.affine) return;
-        weight.emplace(ones<T>(Shape{channels}));
-        bias.emplace(Shape{channels});
-    }
-    void reset(random::Rng&) {
-        if (weight) weight->fill(T(1));
-        if (bias) bias->fill(T(0));
-    }
+    explicit InstanceNorm(Index channels, const InstanceNormConfig& config = {})
+        : Affine<T>(channels, config.affine),
+          options(config) {}
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
-        return observed(*this, instance_norm(x, weight, bias, options.eps));
-    }
-    static void members(auto& self, auto&& visit) {
-        visit("weight", self.weight);
-        visit("bias", self.bias);
+        return observed(*this, instance_norm(x, this->weight, this->bias, options.eps));
     }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 // Layer normalisation over the last dimension.
+#include <lamina/nn/affine.hpp>
 #include <lamina/nn/observe.hpp>
 #include <lamina/ops/layer_norm.hpp>
 
@@ -13,28 +14,18 @@ struct LayerNormConfig {
 
 /// Normalises the last dimension of [..., features]; names are torch.nn.LayerNorm's.
 template <Real T = float>
-struct LayerNorm {
+struct LayerNorm : Affine<T> {
     static constexpr std::string_view kind = "LayerNorm";
     LayerNormConfig options;
     Index features;
-    std::optional<Parameter<T, 1>> weight, bias;  ///< [features]
 
-    explicit LayerNorm(Index count, const LayerNormConfig& config = {}) : options(config), features(count) {
-        if (!config.affine) return;
-        weight.emplace(ones<T>(Shape{count}));
-        bias.emplace(Shape{count});
-    }
-    void reset(random::Rng&) {
-        if (weight) weight->fill(T(1));
-        if (bias) bias->fill(T(0));
-    }
+    explicit LayerNorm(Index count, const LayerNormConfig& config = {})
+        : Affine<T>(count, config.affine),
+          options(config),
+          features(count) {}
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
-        return observed(*this, layer_norm(x, Shape{features}, weight, bias, options.eps));
-    }
-    static void members(auto& self, auto&& visit) {
-        visit("weight", self.weight);
-        visit("bias", self.bias);
+        return observed(*this, layer_norm(x, Shape{features}, this->weight, this->bias, options.eps));
     }
 };
 
