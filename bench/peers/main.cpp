@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
     add_conv_rows(rows);
     add_image_rows(rows);
     add_boxes_rows(rows);
+    add_attention_rows(rows);
     add_model_rows(rows);
     if (arguments.list) {
         for (const auto& row : rows) std::puts(row.name.c_str());

@@ -2,6 +2,7 @@
 // What each library can race in. A problem that a library has no overload for gets no contestant from it, and a library
 // that CMake did not find gets none at all.
 #include "problems.hpp"
+#include "problems_attention.hpp"
 #include "problems_boxes.hpp"
 #include "problems_conv.hpp"
 
@@ -85,6 +86,10 @@ Contestants contestants(const RoiAlign&);
 Contestants contestants(const DeformedConvolution&);
 Contestants contestants(const DecodePoints&);
 Contestants contestants(const Network&);
+Contestants contestants(const Attention&);
+Contestants contestants(const LinearAttention&);
+Contestants contestants(const GatedLayer&);
+Contestants contestants(const EncoderLayer&);
 #else
 LAMINA_PEER_ABSENT
 #endif
@@ -112,5 +117,6 @@ void add_model_rows(Rows& rows);
 void add_conv_rows(Rows& rows);
 void add_image_rows(Rows& rows);
 void add_boxes_rows(Rows& rows);
+void add_attention_rows(Rows& rows);
 
 }  // namespace peers
