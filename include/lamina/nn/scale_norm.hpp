@@ -18,6 +18,8 @@ struct ScaleNorm {
     Parameter<T, 1> g;  ///< [1]
 
     explicit ScaleNorm(const ScaleNormConfig& config = {}) : options(config), g(ones<T>(Shape{1})) {}
+    /// The same for any number of features, as layers make the norm that they are given as a type.
+    explicit ScaleNorm(Index, const ScaleNormConfig& config = {}) : ScaleNorm(config) {}
     void reset(random::Rng&) { g.fill(T(1)); }
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
