@@ -22,6 +22,8 @@ if [ "${1:-}" = --peers ]; then
     lamina_need compiler cmake builder xsimd onednn openblas torch
     # Its operators are loaded if they are there.
     if command -v apt-get >/dev/null 2>&1; then lamina_need torchvision; fi
+    # Loaded at run time if it is there.
+    sh "$lamina_root/bench/peers/onnxruntime.sh" >/dev/null || true
     build=$lamina_root/build/bench-peers
     configure "$build" -DLAMINA_BENCH=OFF -DLAMINA_PEERS=ON
     lamina_build "$build" lamina_peers

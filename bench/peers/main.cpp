@@ -23,6 +23,7 @@ void set_threads(int threads) {
     onednn::set_threads(threads);
     openblas::set_threads(threads);
     libtorch::set_threads(threads);
+    onnxruntime::set_threads(threads);
 }
 
 namespace {
@@ -69,6 +70,7 @@ std::map<std::string, std::string> describe() {
 #if LAMINA_PEER_LIBTORCH
     m["libtorch"] = libtorch::version();
 #endif
+    if (const auto version = onnxruntime::version(); !version.empty()) m["ONNX Runtime"] = version;
     return m;
 }
 

@@ -95,6 +95,32 @@ LAMINA_PEER_ABSENT
 #endif
 }  // namespace libtorch
 
+namespace onnxruntime {
+LAMINA_PEER_FALLBACK
+// Loaded at run time: where the library is missing, there are no contestants and the version is "".
+void set_threads(int);
+std::string version();
+Contestants contestants(const Product<float>&);
+Contestants contestants(const Product<double>&);
+Contestants contestants(const LinearGelu&);
+Contestants contestants(const Softmax&);
+Contestants contestants(const LayerNorm&);
+Contestants contestants(const Gelu&);
+Contestants contestants(const AddRelu&);
+Contestants contestants(const Sum&);
+Contestants contestants(const Permute&);
+Contestants contestants(const Convolution&);
+Contestants contestants(const TransposedConvolution&);
+Contestants contestants(const DeformedConvolution&);
+Contestants contestants(const PixelShuffle&);
+Contestants contestants(const Upsample&);
+Contestants contestants(const GroupNormSilu&);
+Contestants contestants(const MaxPool&);
+Contestants contestants(const Suppression&);
+Contestants contestants(const RoiAlign&);
+Contestants contestants(const Network&);
+}  // namespace onnxruntime
+
 #undef LAMINA_PEER_ABSENT
 #undef LAMINA_PEER_FALLBACK
 
@@ -104,7 +130,8 @@ void set_threads(int threads);
 /// All contestants for a problem: ours first, then every peer's.
 template <class Problem>
 Contestants race(const Problem& problem, Contestants ours) {
-    for (auto&& more : {onednn::contestants(problem), openblas::contestants(problem), libtorch::contestants(problem)})
+    for (auto&& more : {onednn::contestants(problem), openblas::contestants(problem), libtorch::contestants(problem),
+                        onnxruntime::contestants(problem)})
         ours.insert(ours.end(), more.begin(), more.end());
     return ours;
 }
