@@ -26,12 +26,19 @@ struct Contestant {
 };
 using Contestants = std::vector<Contestant>;
 
+/// What a row is counted in where neither operations nor bytes say much: images, tokens.
+struct Items {
+    double count = 0;
+    const char* name = "";
+};
+
 /// What the machine must at least do for a row: floating-point operations, or whole arrays of floats streamed through.
 struct Limit {
     double flops = 0;
     bool in_double = false;
     int reads = 0, writes = 0, updates = 0;
     Index floats = 0;  // per array
+    Items items = {};
 
     double bytes() const { return 4.0 * double(floats) * (reads + writes + 2 * updates); }
 };

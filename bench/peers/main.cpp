@@ -80,6 +80,8 @@ int run(int argc, char** argv) {
     add_gemm_rows(rows);
     add_stream_rows(rows);
     add_training_rows(rows);
+    add_random_rows(rows);
+    add_end_to_end_rows(rows);
     add_conv_rows(rows);
     add_image_rows(rows);
     add_boxes_rows(rows);

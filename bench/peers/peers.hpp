@@ -5,6 +5,7 @@
 #include "problems_attention.hpp"
 #include "problems_boxes.hpp"
 #include "problems_conv.hpp"
+#include "problems_training.hpp"
 
 namespace peers {
 
@@ -69,7 +70,8 @@ Contestants contestants(const Permute&);
 Contestants contestants(const CrossEntropy&);
 Contestants contestants(const OptimizerStep&);
 Contestants contestants(const LoadWeights&);
-Contestants contestants(const NetworkStep&);
+Contestants contestants(const TrainingStep&);
+Contestants contestants(const RandomFill&);
 Contestants contestants(const Convolution&);
 Contestants contestants(const TransposedConvolution&);
 Contestants contestants(const ConvolutionStep&);
@@ -119,6 +121,8 @@ Contestants contestants(const MaxPool&);
 Contestants contestants(const Suppression&);
 Contestants contestants(const RoiAlign&);
 Contestants contestants(const Network&);
+Contestants contestants(const Attention&);
+Contestants contestants(const EncoderLayer&);
 }  // namespace onnxruntime
 
 #undef LAMINA_PEER_ABSENT
@@ -140,6 +144,8 @@ Contestants race(const Problem& problem, Contestants ours) {
 void add_gemm_rows(Rows& rows);
 void add_stream_rows(Rows& rows);
 void add_training_rows(Rows& rows);
+void add_random_rows(Rows& rows);
+void add_end_to_end_rows(Rows& rows);
 void add_model_rows(Rows& rows);
 void add_conv_rows(Rows& rows);
 void add_image_rows(Rows& rows);

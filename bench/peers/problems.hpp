@@ -138,20 +138,6 @@ struct OptimizerStep {
     }
 };
 
-/// One training step of the quickstart's network on images [batch, 1, 28, 28]: forward, cross entropy, backward, AdamW.
-struct NetworkStep {
-    Index batch;
-    Array<float> images = noise(batch * 28 * 28, 1);
-    Array<Index> labels = CrossEntropy::make_labels(batch, 10);
-    double learning_rate = 1e-3, weight_decay = 0.05;
-
-    /// The same start for everyone: uniform within 1 / sqrt(fan_in) for a weight of that many inputs, else `value`.
-    static void initialize(float* to, Index count, Index fan_in, float value) {
-        const auto uniform = noise(count, std::uint64_t(count));
-        for (Index i = 0; i < count; ++i) to[i] = fan_in > 0 ? uniform[i] / std::sqrt(float(fan_in)) : value;
-    }
-};
-
 /// `tensors` weights of rows x cols floats, read from a file in the page cache into memory of the process.
 struct LoadWeights {
     Index tensors, rows, cols;

@@ -24,6 +24,7 @@ std::string share_text(const Measurement& m) { return m.share() > 0 ? format("%.
 
 std::string rate(const Measurement& m, const Timing* t) {
     if (!t) return "-";
+    if (m.limit.items.count > 0) return format("%.0f %s/s", m.limit.items.count / t->seconds, m.limit.items.name);
     if (m.limit.flops > 0) return format("%.1f GF/s", m.limit.flops / t->seconds * 1e-9);
     if (m.limit.floats > 0) return format("%.1f GB/s", m.limit.bytes() / t->seconds * 1e-9);
     return "-";
