@@ -25,6 +25,16 @@ lamina_need compiler cmake builder xsimd stb zlib
 case $name in
     quickstart) lamina_need dataset ;;
     superres) lamina_need photos ;;
+    language_model) lamina_need fortunes ;;
+    detect)
+        # A photograph to look at where none is named, and the network's weights.
+        photo=
+        for argument; do if [ -f "$argument" ]; then photo=$argument; fi; done
+        [ -n "$photo" ] || lamina_need photos
+        case " $* " in
+            *" --weights "*) ;;
+            *) weights=$(sh "$lamina_root/cmake/centernet.sh"); set -- --weights "$weights" "$@" ;;
+        esac ;;
 esac
 build=$lamina_root/build/examples
 echo "Building $name with -O3 -march=native (lamina::native) in $build"

@@ -96,6 +96,21 @@ struct CenterNetMobileNetStep {
     }
 };
 
+/// Channels weighed by what the whole image holds; unlike nn::SqueezeExcitation's, the second layer has no bias.
+struct CenterNetMobileNetGate {
+    static constexpr std::string_view kind = "CenterNetMobileNetGate";
+    nn::Conv2d<> squeeze, excite;
+
+    CenterNetMobileNetGate(Index channels, Index squeezed)
+        : squeeze(detail::same_conv(channels, squeezed, 1)),
+          excite(detail::same_conv(squeezed, channels, 1, 1, 1, false)) {}
+
+    Tensor<float, 4> operator()(const Tensor<float, 4>& x) const {
+        const auto gate = nn::chain(adaptive_avg_pool2d(x, 1), squeeze, nn::ReLU{}, excite, nn::Sigmoid{});
+        return nn::observed(*this, x * gate);
+    }
+};
+
 /// The outputs of a CenterNetMobileNetHead.
 struct CenterNetMobileNetHeadMaps {
     Tensor<float, 4> keypoints, sides;
@@ -105,22 +120,20 @@ struct CenterNetMobileNetHeadMaps {
 struct CenterNetMobileNetHead {
     static constexpr std::string_view kind = "CenterNetMobileNetHead";
     CenterNetMobileNetStep quarter{72, 64, 192, 64}, eighth{96, 96, 256, 96}, sixteenth{88, 128, 480, 128};
-    nn::Conv2d<> squeeze = detail::same_conv(128, 32, 1), excite = detail::same_conv(32, 128, 1, 1, 1, false);
+    CenterNetMobileNetGate gate{128, 32};
     SeparableConv classes{128, 80, 3}, sides{128, 4, 3};
 
     CenterNetMobileNetHeadMaps operator()(std::span<const Tensor<float, 4>, 3> taps,
                                           const Tensor<float, 4>& last) const {
-        const auto x = quarter(taps[0], eighth(taps[1], sixteenth(taps[2], last)));
-        const auto gate = nn::chain(adaptive_avg_pool2d(x, 1), squeeze, nn::ReLU{}, excite, nn::Sigmoid{});
-        const auto y = x * gate;
-        return {classes(y, nn::Sigmoid{}), sides(y) * 16.0F};
+        const auto x = gate(quarter(taps[0], eighth(taps[1], sixteenth(taps[2], last))));
+        return {classes(x, nn::Sigmoid{}), sides(x) * 16.0F};
     }
     static void members(auto& self, auto&& visit) {
         CenterNetMobileNetStep::members(self.quarter, "c2", "c3", visit);
         CenterNetMobileNetStep::members(self.eighth, "c3", "c4", visit);
         CenterNetMobileNetStep::members(self.sixteenth, "c4", "c5", visit);
-        visit("conv1x1_se_a", self.squeeze);
-        visit("conv1x1_se_b", self.excite);
+        visit("conv1x1_se_a", self.gate.squeeze);
+        visit("conv1x1_se_b", self.gate.excite);
         visit("centernet_cls_output", self.classes);
         visit("centernet_wh_output", self.sides);
     }
