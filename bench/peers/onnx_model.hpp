@@ -66,6 +66,8 @@ using Attributes = std::vector<Attribute>;
 /// A graph that grows node by node; values are known by their names.
 class Graph {
 public:
+    int opset = 21;  ///< version of the standard operators
+
     /// Adds a node and returns the name of its output; an input left out is "".
     std::string node(const char* op, const std::vector<std::string>& inputs, const Attributes& attributes = {},
                      const char* domain = "") {
@@ -110,21 +112,17 @@ public:
 
     /// The file's contents.
     std::string model() const {
-        const auto opset = [](const char* domain, Index version) {
+        const auto set = [](const char* domain, Index version) {
             return Message().bytes(1, domain).number(2, version);
         };
-        Message graph = graph_;
+        Message model, graph = graph_;
         graph.bytes(2, "graph");
-        return Message()
-            .number(1, 10)
-            .message(7, graph)
-            .message(8, opset("", 21))
-            .message(8, opset("com.microsoft", 1))
-            .text();
+        model.number(1, 10).message(7, graph).message(8, set("", opset)).message(8, set("com.microsoft", 1));
+        return model.text();
     }
 
 private:
-    std::string fresh_name() { return "v" + std::to_string(names_++); }
+    std::string fresh_name() { return std::string("v").append(std::to_string(names_++)); }
 
     static Message encode(const Attribute& a) {
         Message m;

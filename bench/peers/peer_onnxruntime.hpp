@@ -1,6 +1,8 @@
 #pragma once
 // ONNX Runtime's side of a race: a model written for the problem, run by a session with its arrays bound once. The
 // library is loaded at run time, so that building needs nothing of it.
+#include <functional>
+
 #include "onnx_model.hpp"
 #include "peers.hpp"
 
@@ -31,9 +33,9 @@ public:
     std::string weight(const Array<T>& a, const Dims& dims) {
         return graph.constant(a.data(), dims);
     }
-    /// The result, written to the same array by every run.
-    template <class T = float>
-    void output(const std::string& name, const Dims& dims) {
+    /// The result, written to the same array by every run. Where others have element i, this one has `place(i)`.
+    template <class T = float, class Place = std::identity>
+    void output(const std::string& name, const Dims& dims, Place place = {}) {
         Index count = 1;
         for (const Index d : dims) count *= d;
         const Array<T> y(count);
@@ -44,7 +46,7 @@ public:
                    y.data(),
                    std::size_t(count) * sizeof(T),
                    std::shared_ptr<const void>(std::make_shared<Array<T>>(y))};
-        read_ = [y](Index i) { return double(y[i]); };
+        read_ = [y, place](Index i) { return double(y[place(i)]); };
     }
     /// A result of indices whose number shows in the run; `list` makes of them, untimed, what others give: as many
     /// indices as were found, then -1.
