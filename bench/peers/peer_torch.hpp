@@ -14,6 +14,9 @@ inline at::Tensor wrap(const Array<double>& a, at::IntArrayRef shape) {
     return at::from_blob(a.data(), shape, at::kDouble);
 }
 
+/// Whether torchvision's operators are there: loads its library, which registers them.
+bool torchvision();
+
 /// Element i in row-major order, whatever the strides.
 inline double element(const at::Tensor& y, Index i) {
     Index offset = 0;

@@ -8,9 +8,7 @@
 #include "peers.hpp"
 
 namespace peers::libtorch {
-namespace {
 
-// Whether torchvision's operators are there.
 bool torchvision() {
     static const bool loaded = [] {
         for (const char* pattern : {"/usr/lib/python3/dist-packages/torchvision/_C*.so",
@@ -22,6 +20,8 @@ bool torchvision() {
     }();
     return loaded;
 }
+
+namespace {
 
 // Calls an operator of torchvision; its first result.
 template <class... A>

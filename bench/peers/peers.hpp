@@ -5,6 +5,7 @@
 #include "problems_attention.hpp"
 #include "problems_boxes.hpp"
 #include "problems_conv.hpp"
+#include "problems_detectors.hpp"
 #include "problems_training.hpp"
 
 namespace peers {
@@ -88,6 +89,8 @@ Contestants contestants(const RoiAlign&);
 Contestants contestants(const DeformedConvolution&);
 Contestants contestants(const DecodePoints&);
 Contestants contestants(const Network&);
+Contestants contestants(const CenterNetForward&);
+Contestants contestants(const CenterNetStep&);
 Contestants contestants(const Attention&);
 Contestants contestants(const LinearAttention&);
 Contestants contestants(const GatedLayer&);
@@ -150,6 +153,7 @@ void add_model_rows(Rows& rows);
 void add_conv_rows(Rows& rows);
 void add_image_rows(Rows& rows);
 void add_boxes_rows(Rows& rows);
+void add_detector_rows(Rows& rows);
 void add_attention_rows(Rows& rows);
 
 }  // namespace peers
