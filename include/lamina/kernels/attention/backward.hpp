@@ -68,25 +68,34 @@ public:
         v_copy_ = carve.take(most_keys * v_stride_);
     }
 
-    /// dq rows of head h go to `dq`, which this task alone writes.
-    void run(HeadRows<T> dq, bool accumulate_q) {
-        clear(grads_.k, grads_.accumulate_k, width_);
-        clear(grads_.v, grads_.accumulate_v, value_width_);
+    /// dq rows of head h go to `dq`, which this task alone writes. `more`: the next head comes after this one.
+    void run(HeadRows<T> dq, bool accumulate_q, bool more = false) {
         const Index shared = p_.sizes.heads / p_.sizes.kv_heads, n = p_.sizes.queries, groups = ceil_div(n, most);
-        for (h_ = kv_ * shared; h_ < (kv_ + 1) * shared; ++h_)
-            for (Index group = 0; group < groups; ++group) {
-                queries_ = {group * most, smaller((group + 1) * most, n)};
-                load_group();
-                const Index end = smaller(keys_.end, p_.keys_up_to(b_, queries_.end - 1));
-                const Index blocks = ceil_div(larger(0, end - keys_.begin), most_keys);
-                for (Index i = 0; i < blocks; ++i) {
-                    const Piece block = piece(end - keys_.begin, blocks, i);
-                    run_block({keys_.begin + block.begin, keys_.begin + block.end});
+        const Index first_head = kv_ * shared, count = groups * shared;
+        // The first group writes what the others add to, where it sees all keys.
+        fresh_ = !p_.rule.causal && p_.keys_of(b_) >= keys_.end && count > 0;
+        if (!fresh_) clear(grads_.k, grads_.accumulate_k, width_);
+        if (!fresh_) clear(grads_.v, grads_.accumulate_v, value_width_);
+        for (Index i = 0; i < count; ++i) {
+            h_ = first_head + i / groups;
+            queries_ = group(i % groups);
+            load_group();
+            const Index blocks = blocks_for(b_, queries_);
+            for (Index j = 0; j < blocks; ++j) {
+                ahead_.clear();
+                if (j + 1 < blocks) fetch_keys(b_, kv_, block(b_, queries_, j + 1));
+                else {
+                    if (dq.data) ahead_.add(dq.at(b_, h_, queries_.begin), dq.row_stride, queries_.size(), width_);
+                    if (i + 1 < count) fetch_group(b_, first_head + (i + 1) / groups, group((i + 1) % groups));
+                    else if (more) fetch_next_head(group(0));
                 }
-                for (Index i = 0; dq.data && i < panels(); ++i)
-                    lanes_to_rows<Arch>(dq_lanes_ + i * panel * width_, lanes(i), width_, queries(i).size(), factor_,
-                                        dq.at(b_, h_, queries(i).begin), dq.row_stride, accumulate_q);
+                run_block(block(b_, queries_, j));
             }
+            for (Index j = 0; dq.data && j < panels(); ++j)
+                lanes_to_rows<Arch>(dq_lanes_ + j * panel * width_, lanes(j), width_, queries(j).size(), factor_,
+                                    dq.at(b_, h_, queries(j).begin), dq.row_stride, accumulate_q);
+            fresh_ = false;
+        }
     }
 
 private:
@@ -97,6 +106,42 @@ private:
     Index lanes(Index i) const { return round_up(queries(i).size(), W); }
     /// Lanes of all panels: distance between the rows of the blocks of scores.
     Index stride() const { return round_up(queries_.size(), W); }
+
+    Piece group(Index i) const { return {i * most, smaller((i + 1) * most, p_.sizes.queries)}; }
+    /// Blocks of those of the task's keys that some of the queries see.
+    Index blocks_for(Index b, Piece queries) const {
+        const Index end = smaller(keys_.end, p_.keys_up_to(b, queries.end - 1));
+        return ceil_div(larger(0, end - keys_.begin), most_keys);
+    }
+    Piece block(Index b, Piece queries, Index i) const {
+        const Index end = smaller(keys_.end, p_.keys_up_to(b, queries.end - 1));
+        const Piece part = piece(end - keys_.begin, blocks_for(b, queries), i);
+        return {keys_.begin + part.begin, keys_.begin + part.end};
+    }
+
+    void fetch_keys(Index b, Index kv, Piece keys) {
+        const auto add = [&](auto rows, Index width) {
+            if (rows.data) ahead_.add(rows.at(b, kv, keys.begin), rows.row_stride, keys.size(), width);
+        };
+        add(p_.k, width_);
+        add(p_.v, value_width_);
+        add(grads_.k, width_);
+        add(grads_.v, value_width_);
+    }
+    void fetch_group(Index b, Index h, Piece queries) {
+        const auto add = [&](auto rows, Index width) {
+            ahead_.add(rows.at(b, h, queries.begin), rows.row_stride, queries.size(), width);
+        };
+        add(p_.q, width_);
+        add(d_o_, value_width_);
+        add(o_, value_width_);
+    }
+    void fetch_next_head(Piece queries) {
+        const bool same = kv_ + 1 < p_.sizes.kv_heads;
+        const Index b = same ? b_ : b_ + 1, kv = same ? kv_ + 1 : 0;
+        fetch_group(b, kv * (p_.sizes.heads / p_.sizes.kv_heads), queries);
+        if (blocks_for(b, queries) > 0) fetch_keys(b, kv, block(b, queries, 0));
+    }
 
     void clear(HeadRows<T> rows, bool accumulate, Index width) const {
         for (Index j = keys_.begin; rows.data && !accumulate && j < keys_.end; ++j)
@@ -155,29 +200,33 @@ private:
         while (p_.keys_up_to(b_, queries(first).end - 1) <= keys.begin) ++first;
         for (Index i = first; i < panels(); ++i) run_panel(i, keys, ks, vs);
         const Index from = first * panel, count = queries_.size() - from;
-        if (grads_.v.data) add_rows(weights_ + from, count, n, do_rows_, from, value_width_, grads_.v, keys.begin);
-        if (grads_.k.data) add_rows(scores_grad_ + from, count, n, q_rows_, from, width_, grads_.k, keys.begin);
+        if (grads_.v.data)
+            add_rows(weights_ + from, count, n, do_rows_, from, value_width_, grads_.v, grads_.accumulate_v,
+                     keys.begin);
+        if (grads_.k.data)
+            add_rows(scores_grad_ + from, count, n, q_rows_, from, width_, grads_.k, grads_.accumulate_k, keys.begin);
     }
 
-    /// to[key] += sum over queries of a(key, query) b[query].
+    /// to[key] (+)= sum over queries of a(key, query) b[query].
     void add_rows(const T* a, Index count, Index keys, const T* b, Index from, Index width, HeadRows<T> to,
-                  Index first_key) const {
+                  bool accumulate, Index first_key) {
         for (Index c = 0; c < width; c += panel) {
             const Index b_stride = panel_width<Arch, T>(width - c);
             multiply_panel<Arch>(PanelProduct<T>{
                 row_major(a, stride()), keys, count, b + c * queries_.size() + from * b_stride, b_stride,
-                smaller(width - c, panel), to.at(b_, kv_, first_key) + c, to.row_stride, true});
+                smaller(width - c, panel), to.at(b_, kv_, first_key) + c, to.row_stride, accumulate || !fresh_});
         }
     }
 
     void run_panel(Index i, Piece keys, MatrixView<T> k, MatrixView<T> v) {
         const Index n = keys.size(), at = i * panel, columns = lanes(i), s = stride();
         T *w = weights_ + at, *ds = scores_grad_ + at;
-        multiply_panel<Arch>(PanelProduct<T>{k, n, width_, q_lanes_ + at * width_, columns, columns, w, s, false});
+        multiply_panel<Arch>(
+            PanelProduct<T>{k, n, width_, q_lanes_ + at * width_, columns, columns, w, s, false, &ahead_});
         const ScoreBlock<T> block{w, s, b_, h_, queries(i), keys, columns};
         if (p_.hides()) mask_scores<Arch>(p_, block, mask_);
-        multiply_panel<Arch>(
-            PanelProduct<T>{v, n, value_width_, do_lanes_ + at * value_width_, columns, columns, ds, s, false});
+        multiply_panel<Arch>(PanelProduct<T>{v, n, value_width_, do_lanes_ + at * value_width_, columns, columns, ds, s,
+                                             false, &ahead_});
         const bool drops = p_.rule.dropout > 0;
         if (drops) {
             ScoreBlock<T> kept = block;
@@ -188,8 +237,8 @@ private:
         else plain_gradient(w, ds, dropout_ + at, at, columns, n);
         if (grads_.add.data) add_mask_gradient(block, ds);
         if (grads_.q.data)
-            multiply_panel<Arch>(
-                PanelProduct<T>{k.transposed(), width_, n, ds, s, columns, dq_lanes_ + at * width_, columns, true});
+            multiply_panel<Arch>(PanelProduct<T>{k.transposed(), width_, n, ds, s, columns, dq_lanes_ + at * width_,
+                                                 columns, true, &ahead_});
     }
 
     /// Scores to weights after dropout, and gradients of weights to those of scores.
@@ -247,6 +296,8 @@ private:
     Index width_, value_width_, k_stride_, v_stride_;
     Index h_ = 0;
     Piece queries_{};
+    bool fresh_ = false;
+    FetchAhead<T> ahead_;
     T *q_lanes_, *do_lanes_, *dq_lanes_, *q_rows_, *do_rows_, *log_sum_, *delta_, *factor_;
     T *weights_, *scores_grad_, *dropout_, *mask_, *k_copy_, *v_copy_;
 };
@@ -266,7 +317,8 @@ void attention_grad(const AttentionProblem<T>& p, HeadRows<const T> o, const T* 
     const Index heads = g.batch * g.kv_heads, shared = g.heads / g.kv_heads;
     if (heads == 0) return;
     const auto whole_head = [&](Index i, const AttentionGradients<T>& to) {
-        Task(p, o, stats, d_o, to, i / g.kv_heads, i % g.kv_heads, {0, g.keys}).run(to.q, to.accumulate_q);
+        Task(p, o, stats, d_o, to, i / g.kv_heads, i % g.kv_heads, {0, g.keys})
+            .run(to.q, to.accumulate_q, i + 1 < heads);
     };
     const MaskView<T>& add = grads.add;
     const bool together =

@@ -39,6 +39,12 @@ struct Carver {
     }
 };
 
+/// Queries of one head, the work of one task.
+struct QueryGroup {
+    Index b, h;
+    Piece queries;
+};
+
 template <class Arch, class T>
 class AttentionGroup {
     using V = simd::Vec<T, Arch>;
@@ -47,16 +53,16 @@ class AttentionGroup {
     static constexpr Index panel = panel_columns<Arch, T>, most = AttentionPolicy::key_block;
 
 public:
-    AttentionGroup(const AttentionProblem<T>& p, Index b, Index h, Piece queries)
+    AttentionGroup(const AttentionProblem<T>& p, const QueryGroup& group)
         : p_(p),
-          b_(b),
-          h_(h),
-          queries_(queries),
+          b_(group.b),
+          h_(group.h),
+          queries_(group.queries),
           width_(p.sizes.width),
           value_width_(p.sizes.value_width),
           k_stride_(copy_stride<T>(width_)),
           v_stride_(copy_stride<T>(value_width_)),
-          panels_(ceil_div(queries.size(), panel)),
+          panels_(ceil_div(queries_.size(), panel)),
           panel_size_(Carver<T>::rounded((width_ + value_width_ + 2) * panel)) {
         const Index copies = most * (k_stride_ + v_stride_);
         T* const work = parallel::scratch<T>(panels_ * panel_size_ + most * panel * 4 + 2 * panel + copies + 256,
@@ -70,7 +76,8 @@ public:
         v_copy_ = carve.take(most * v_stride_);
     }
 
-    void run(HeadRows<T> o, T* stats) {
+    /// `next`, if not null, is what this thread does after this group.
+    void run(HeadRows<T> o, T* stats, const QueryGroup* next) {
         for (Index i = 0; i < panels_; ++i) {
             const Piece q = queries_of(i);
             T* state = state_ + i * panel_size_;
@@ -79,7 +86,15 @@ public:
             for (Index j = 0; j < panel; ++j) maximum(i)[j] = L::unseen, sum(i)[j] = 0;
         }
         const Index keys = p_.keys_up_to(b_, queries_.end - 1), blocks = ceil_div(keys, most);
-        for (Index block = 0; block < blocks; ++block) run_block(piece(keys, blocks, block));
+        for (Index block = 0; block < blocks; ++block) {
+            ahead_.clear();
+            if (block + 1 < blocks) fetch_keys(b_, h_, piece(keys, blocks, block + 1));
+            else {
+                ahead_.add(o.at(b_, h_, queries_.begin), o.row_stride, queries_.size(), value_width_);
+                if (next) fetch_group(*next);
+            }
+            run_block(piece(keys, blocks, block));
+        }
         for (Index i = 0; i < panels_; ++i) finish(i, o, stats);
     }
 
@@ -92,6 +107,17 @@ private:
     T* out(Index i) const { return state_ + i * panel_size_ + width_ * panel; }
     T* maximum(Index i) const { return out(i) + value_width_ * panel; }
     T* sum(Index i) const { return maximum(i) + panel; }
+
+    void fetch_keys(Index b, Index h, Piece keys) {
+        const Index kv = p_.kv_head(h);
+        ahead_.add(p_.k.at(b, kv, keys.begin), p_.k.row_stride, keys.size(), width_);
+        ahead_.add(p_.v.at(b, kv, keys.begin), p_.v.row_stride, keys.size(), value_width_);
+    }
+    void fetch_group(const QueryGroup& g) {
+        ahead_.add(p_.q.at(g.b, g.h, g.queries.begin), p_.q.row_stride, g.queries.size(), width_);
+        const Index keys = p_.keys_up_to(g.b, g.queries.end - 1), blocks = ceil_div(keys, most);
+        if (blocks > 0) fetch_keys(g.b, g.h, piece(keys, blocks, 0));
+    }
 
     void run_block(Piece keys) {
         const Index kv = p_.kv_head(h_), n = keys.size();
@@ -121,7 +147,7 @@ private:
     void run_panel(Index i, Piece q, Piece keys, MatrixView<T> k, MatrixView<T> v, const T* bad_values) {
         const Index n = keys.size(), lanes = lanes_of(q);
         multiply_panel<Arch>(
-            PanelProduct<T>{k, n, width_, state_ + i * panel_size_, lanes, lanes, weights_, lanes, false});
+            PanelProduct<T>{k, n, width_, state_ + i * panel_size_, lanes, lanes, weights_, lanes, false, &ahead_});
         const ScoreBlock<T> block{weights_, lanes, b_, h_, q, keys, lanes};
         if (p_.hides()) mask_scores<Arch>(p_, block, mask_);
         const bool fresh = keys.begin == 0;
@@ -138,7 +164,7 @@ private:
                 simd::store(weights_ + j, simd::load<Arch>(weights_ + j) * simd::load<Arch>(factors_ + j));
         }
         multiply_panel<Arch>(
-            PanelProduct<T>{v.transposed(), value_width_, n, weights_, lanes, lanes, out(i), lanes, !fresh});
+            PanelProduct<T>{v.transposed(), value_width_, n, weights_, lanes, lanes, out(i), lanes, !fresh, &ahead_});
         if (bad_values) add_bad_values(i, block, bad_values);
     }
 
@@ -213,6 +239,7 @@ private:
     Index width_, value_width_, k_stride_, v_stride_, panels_, panel_size_;
     T *state_, *weights_, *factors_, *mask_, *k_copy_, *v_copy_;
     bool bad_[most];
+    FetchAhead<T> ahead_;
 };
 
 /// Parts that the queries of a head are cut into, by sizes alone.
@@ -237,13 +264,17 @@ void attention_forward(const AttentionProblem<T>& p, HeadRows<T> o, T* stats) {
     constexpr Index panel = detail::panel_columns<Arch, T>;
     const Index parts = detail::attention_parts<Arch, T>(g), panels = detail::ceil_div(g.queries, panel);
     const Index work = g.queries / parts * g.keys * (g.width + g.value_width);
-    parallel::for_range(g.batch * g.heads * parts, parallel::grain_for(work / 16), [&](Index begin, Index end) {
+    const Index tasks = g.batch * g.heads * parts;
+    const auto group = [&](Index task) {
+        const detail::Piece part = detail::piece(panels, parts, task % parts);
+        return detail::QueryGroup{task / parts / g.heads,
+                                  task / parts % g.heads,
+                                  {part.begin * panel, detail::smaller(part.end * panel, g.queries)}};
+    };
+    parallel::for_range(tasks, parallel::grain_for(work / 16), [&](Index begin, Index end) {
         for (Index task = begin; task < end; ++task) {
-            const detail::Piece part = detail::piece(panels, parts, task % parts);
-            const Index head = task / parts % g.heads, b = task / parts / g.heads;
-            detail::AttentionGroup<Arch, T>(p, b, head,
-                                            {part.begin * panel, detail::smaller(part.end * panel, g.queries)})
-                .run(o, stats);
+            const detail::QueryGroup next = group(task + 1);
+            detail::AttentionGroup<Arch, T>(p, group(task)).run(o, stats, task + 1 < tasks ? &next : nullptr);
         }
     });
 }

@@ -9,6 +9,42 @@
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
+/// Rows that will be wanted soon. The tiles of the products in between fetch them, a few lines at a time: a whole burst
+/// would hold up their own loads.
+template <class T>
+class FetchAhead {
+public:
+    void clear() { count_ = at_ = row_ = line_ = 0; }
+    void add(const T* data, Index stride, Index rows, Index width) {
+        if (rows > 0 && width > 0) areas_[count_++] = {data, stride, rows, ceil_div(width, line)};
+    }
+    /// Gives a tile what it can fetch: rows of one column of lines.
+    void hand_to(TileTask<T>& tile) {
+        if (at_ == count_ || tile.k == 0) return;
+        const Area& area = areas_[at_];
+        const Index wanted = ceil_div(area.rows - row_, fetch_lines);
+        tile.stretch = larger(4, ceil_div(tile.k, wanted));
+        tile.fetch = area.data + row_ * area.stride + line_ * line;
+        tile.fetch_row = area.stride;
+        tile.fetch_step = fetch_lines * area.stride;
+        row_ += fetch_lines * ceil_div(tile.k, tile.stretch);
+        if (row_ < area.rows) return;
+        row_ = 0;
+        if (++line_ < area.lines) return;
+        line_ = 0;
+        ++at_;
+    }
+
+private:
+    static constexpr Index line = 64 / Index(sizeof(T)), most = 8;
+    struct Area {
+        const T* data;
+        Index stride, rows, lines;
+    };
+    Area areas_[most];
+    Index count_ = 0, at_ = 0, row_ = 0, line_ = 0;
+};
+
 /// c [rows, columns] (+)= a [rows, k] b for one panel b [k, columns], or for `panels` neighbouring ones.
 template <class T>
 struct PanelProduct {
@@ -19,6 +55,7 @@ struct PanelProduct {
     T* c;
     Index c_stride;
     bool accumulate;
+    FetchAhead<T>* ahead = nullptr;
 };
 template <class Arch, class T>
 void multiply_panel(const PanelProduct<T>& p) {
@@ -33,14 +70,15 @@ void multiply_panel(const PanelProduct<T>& p) {
     task.panels = 1;
     task.columns = p.columns;
     task.accumulate = p.accumulate;
-    // A row of C each round, and four lines of the rows of A that come next.
-    task.stretch = larger(4, smaller(ceil_div(p.k, tile_rows<Arch>), 64 / Index(sizeof(T))));
-    task.fetch_step = p.a.column_stride == 1 ? 4 * 64 / Index(sizeof(T)) : 0;
     for (Index t = 0; t < tiles; ++t) {
         const Piece rows = piece(p.rows, tiles, t);
         task.a = p.a.at(rows.begin, 0);
+        // A row of C each round, and four lines of the rows of A that come next, unless others are more urgent.
+        task.stretch = larger(4, smaller(ceil_div(p.k, tile_rows<Arch>), 64 / Index(sizeof(T))));
         task.fetch = p.a.at(smaller(rows.end, p.rows - 1), 0);
         task.fetch_row = 64 / Index(sizeof(T));
+        task.fetch_step = p.a.column_stride == 1 ? fetch_lines * task.fetch_row : 0;
+        if (p.ahead) p.ahead->hand_to(task);
         task.c = p.c + rows.begin * p.c_stride;
         task.next_c = task.c;
         tile_for<Arch, T>(rows.size(), p.columns)(task);
@@ -52,9 +90,21 @@ void multiply_panel(const PanelProduct<T>& p) {
 template <class Arch, class T>
 void rows_to_lanes(const T* from, Index stride, Index count, Index width, T* to, Index lanes, T factor) {
     using V = simd::Vec<T, Arch>;
-    pack_columns<Arch>(from, stride, to, width, count, lanes);
-    if (factor != T(1))
-        for (Index i = 0; i < width * lanes; i += V::width) simd::store(to + i, simd::load<Arch>(to + i) * V(factor));
+    constexpr int W = V::width;
+    for (Index q = 0; q < lanes; q += W) {
+        const Index rows = smaller(count - q, W);
+        simd::row<Arch, T>(width, [&](Index i, auto n) {
+            V block[W];
+            simd::unroll<W>([&](auto r) LAMINA_INLINE_LAMBDA {
+                const T* row = from + (q + smaller(r, rows - 1)) * stride + i;
+                block[r] = r < rows ? simd::load_count<Arch>(row, n) * V(factor) : V(T(0));
+            });
+            simd::transpose(block);
+            simd::unroll<W>([&](auto r) LAMINA_INLINE_LAMBDA {
+                if (r < Index(n)) simd::store(to + (i + r) * lanes + q, block[r]);
+            });
+        });
+    }
 }
 
 /// The way back: lanes [width, lanes], each times its `factor`, to `count` rows; adds to them when `accumulate`.
