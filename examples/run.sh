@@ -1,6 +1,6 @@
 #!/bin/sh
 # sh examples/run.sh [NAME [arguments]]: installs what is missing, builds examples/NAME.cpp (quickstart unless named)
-# for this machine and runs it. --list names the examples.
+# for this machine and runs it. --list names the examples. `distributed --processes N` runs as N processes (2).
 set -eu
 lamina_root=$(cd "$(dirname "$0")/.." && pwd)
 . "$lamina_root/cmake/setup.sh"
@@ -23,7 +23,8 @@ fi
 
 lamina_need compiler cmake builder xsimd stb zlib
 case $name in
-    quickstart) lamina_need dataset ;;
+    quickstart | train_centernet) lamina_need dataset ;;
+    distributed) lamina_need dataset mpi ;;
     superres) lamina_need photos ;;
     language_model) lamina_need fortunes ;;
     detect)
@@ -41,4 +42,13 @@ echo "Building $name with -O3 -march=native (lamina::native) in $build"
 lamina_configure "$build" -DCMAKE_CXX_COMPILER="${CXX:-g++}" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O3 \
     -DLAMINA_NATIVE=ON -DLAMINA_TESTS=OFF -DLAMINA_EXAMPLES=ON -DLAMINA_BENCH=OFF >/dev/null
 lamina_build "$build" "example_$name" >"$build/build.log" 2>&1 || { cat "$build/build.log" >&2; exit 1; }
-exec "$build/examples/example_$name" "$@"
+if [ "$name" = distributed ]; then
+    processes=2
+    if [ "${1:-}" = --processes ]; then processes=$2; shift 2; fi
+    # Open MPI refuses, unless told otherwise, to run as root and with more processes than processors.
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+    set -- mpirun -n "$processes" "$build/examples/example_$name" "$@"
+else
+    set -- "$build/examples/example_$name" "$@"
+fi
+exec "$@"

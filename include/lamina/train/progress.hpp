@@ -53,6 +53,12 @@ public:
         std::fputs(text.c_str(), stderr);
         std::fflush(stderr);
     }
+    /// Takes the bar away until the next update, so that a line may be printed in its place.
+    void clear() {
+        if (!drawn_) return;
+        std::fputs("\r\033[K", stderr);
+        std::fflush(stderr);
+    }
     /// Ends the line and stops the clock; called by the destructor too.
     void finish() {
         if (!finished_) end_ = Clock::now();
