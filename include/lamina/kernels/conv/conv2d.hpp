@@ -6,7 +6,9 @@
 #include <lamina/kernels/conv/direct/grad_input.hpp>
 #include <lamina/kernels/conv/direct/grad_weight.hpp>
 #include <lamina/kernels/conv/im2col.hpp>
+#include <lamina/kernels/conv/live_taps.hpp>
 #include <lamina/kernels/conv/strided.hpp>
+#include <lamina/kernels/conv/whole.hpp>
 #include <lamina/kernels/conv/winograd/forward.hpp>
 #include <lamina/kernels/conv/winograd/grad_weight.hpp>
 
@@ -62,6 +64,19 @@ int winograd_wanted(const Conv2dGeometry& g, ConvAlgorithm algorithm) {
     return algorithm == ConvAlgorithm::winograd_2 ? 2 : 4;
 }
 
+/// Calls `whole()` where that is enough, or `fewer(taps)` where taps can be left out; true when it did either.
+template <class Whole, class Fewer>
+bool conv2d_simpler(const Conv2dGeometry& g, ConvAlgorithm algorithm, Whole&& whole, Fewer&& fewer) {
+    if (algorithm != ConvAlgorithm::automatic) return false;
+    if (whole_fits(g)) return whole(), true;
+    const LiveTaps taps(g);
+    return taps.fewer() ? fewer(taps), true : false;
+}
+template <class T>
+T* elements(const Ref<Storage>& storage) {
+    return reinterpret_cast<T*>(storage->data());
+}
+
 }  // namespace detail
 
 template <class T, class Arch>
@@ -84,6 +99,13 @@ Conv2dWeights<T, Arch> conv2d_prepare(const Conv2dGeometry& g, ConvAlgorithm alg
 template <class Arch, class T, class Epilogue>
 void conv2d_forward(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* x, const T* w, T* y,
                     const Epilogue& epilogue) {
+    const auto fewer = [&](const LiveTaps& taps) {
+        const auto live = taps.pick(w);
+        conv2d_forward<Arch>(taps.live, algorithm, x, detail::elements<T>(live), y, epilogue);
+    };
+    if (detail::conv2d_simpler(
+            g, algorithm, [&] { whole_forward<Arch>(g, x, w, y, epilogue); }, fewer))
+        return;
     const auto [kernel, layout] = conv2d_choice<T, Arch>(g, algorithm);
     switch (kernel) {
         case Conv2dChoice::Kernel::winograd: return winograd_forward<Arch>(g, layout, x, w, y, epilogue);
@@ -105,6 +127,13 @@ void conv2d_forward(const Conv2dGeometry& g, const T* x, const Conv2dWeights<T, 
 template <class Arch, class T>
 void conv2d_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* dy, const T* w, T* dx,
                        bool accumulate) {
+    const auto fewer = [&](const LiveTaps& taps) {
+        const auto live = taps.pick(w);
+        conv2d_grad_input<Arch>(taps.live, algorithm, dy, detail::elements<T>(live), dx, accumulate);
+    };
+    if (detail::conv2d_simpler(
+            g, algorithm, [&] { whole_grad_input<Arch>(g, dy, w, dx, accumulate); }, fewer))
+        return;
     if (const int tile = detail::winograd_wanted<T>(g, algorithm))
         return winograd_grad_input<Arch>(g, tile, dy, w, dx, accumulate);
     if (depthwise_fits(g)) return depthwise_grad_input<Arch>(g, dy, w, dx, accumulate);
@@ -116,6 +145,14 @@ void conv2d_grad_input(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T
 template <class Arch, class T>
 void conv2d_grad_weight(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* dy, const T* x, T* dw,
                         bool accumulate) {
+    const auto fewer = [&](const LiveTaps& taps) {
+        const auto live = taps.room<T>();
+        conv2d_grad_weight<Arch>(taps.live, algorithm, dy, x, detail::elements<T>(live), false);
+        taps.spread(detail::elements<T>(live), dw, accumulate);
+    };
+    if (detail::conv2d_simpler(
+            g, algorithm, [&] { whole_grad_weight<Arch>(g, dy, x, dw, accumulate); }, fewer))
+        return;
     if (detail::winograd_wanted<T>(g, algorithm)) return winograd_grad_weight<Arch>(g, dy, x, dw, accumulate);
     if (depthwise_fits(g)) return depthwise_grad_weight<Arch>(g, dy, x, dw, accumulate);
     if (direct_grad_weight_fits(g)) return direct_grad_weight<Arch>(g, dy, x, dw, accumulate);
