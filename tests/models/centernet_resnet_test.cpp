@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace lamina;
 
 TEST_CASE("CenterNet on ResNet: parameters counted as published, official names") {
@@ -43,7 +45,16 @@ TEST_CASE("CenterNet on ResNet: first values of the necks") {
 TEST_CASE("CenterNet on ResNet-18, deformable: golden maps (large)") {
     for (const auto& c : test::golden_case("centernet/network/resnet18_dcn")) {
         auto net = models::centernet_resdcn18(3);
-        test::fill_by_recipe(nn::state_dict(net), c.number("recipe_gain", 1));
+        const auto state = nn::state_dict(net);
+        test::fill_by_recipe(state, c.number("recipe_gain", 1));
+        const std::string official = c.meta("manifest");
+        Index floating = 0;
+        for (const auto& [name, tensor] : state) {
+            if (name.ends_with("num_batches_tracked")) continue;
+            ++floating;
+            CHECK_MESSAGE(official.find('"' + name + '"') != official.npos, name << " is not an official name");
+        }
+        CHECK(floating == std::count(official.begin(), official.end(), '"') / 2);
         const auto x = c.tensor<float, 4>("in.x");
         const auto compare = [&](const models::CenterNetOutput& y) {
             test::check_golden(c, "hm", y.heat);
