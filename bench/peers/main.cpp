@@ -1,6 +1,6 @@
-// lamina_peers [--threads 1,2] [--seconds S] [--json FILE] [--list] [--peaks] [filter]
+// lamina_peers [--threads 1,2] [--seconds S] [--json FILE] [--list] [--peaks] [--memory] [filter]
 // Races the library against the peers it was built with; the filter is a part of a row's name.
-// The JSON file lies beside the program unless named.
+// The JSON file lies beside the program unless named. --memory prints peak memory instead of times.
 #include <unistd.h>
 
 #include <cstdio>
@@ -13,6 +13,7 @@
 #include <lamina/parallel/pool.hpp>
 
 #include "machine.hpp"
+#include "memory.hpp"
 #include "peers.hpp"
 #include "probe.hpp"
 
@@ -31,7 +32,7 @@ namespace {
 struct Arguments {
     std::vector<int> threads{1, machine::processors()};
     std::string json = std::filesystem::read_symlink("/proc/self/exe").replace_filename("peers.json"), filter;
-    bool list = false, only_peaks = false;
+    bool list = false, only_peaks = false, memory = false;
     Options options;
 };
 
@@ -46,6 +47,7 @@ Arguments parse(int argc, char** argv) {
         };
         if (word == "--list") a.list = true;
         else if (word == "--peaks") a.only_peaks = true;
+        else if (word == "--memory") a.memory = true;
         else if (word == "--json") a.json = value();
         else if (word == "--seconds") a.options.seconds_per_row = std::stod(value());
         else if (word == "--threads") {
@@ -90,6 +92,12 @@ int run(int argc, char** argv) {
     add_model_rows(rows);
     if (arguments.list) {
         for (const auto& row : rows) std::puts(row.name.c_str());
+        return 0;
+    }
+    if (arguments.memory) {
+        set_threads(arguments.threads.front());
+        for (const auto& row : rows)
+            if (row.name.find(arguments.filter) != std::string::npos) print_memory(row);
         return 0;
     }
     auto about = describe();

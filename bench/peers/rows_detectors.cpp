@@ -175,7 +175,7 @@ Contestants step_race() {
 
 void add_detector_rows(Rows& rows) {
     rows.push_back(forward_row<models::UpStage>("ResNet-18 CenterNet forward, 512", false, 45.4e9));
-    rows.push_back(forward_row<models::DeformableUpStage>("ResDCN-18 CenterNet forward, 512", true, 28.1e9));
+    rows.push_back(forward_row<models::DeformableUpStage>("ResDCN-18 CenterNet forward, 512", true, 26.6e9));
     rows.push_back({"small CenterNet training step, 128x128, batch 16",
                     {.items = {16, "images"}},
                     TrainingStep::compared,
