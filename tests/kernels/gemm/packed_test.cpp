@@ -13,7 +13,7 @@ using test::Result;
 
 TEST_CASE_TEMPLATE("gemm_packed: a matrix packed once equals the product in every layout", Arch, LAMINA_TEST_ARCHS) {
     constexpr Index width = simd::Vec<float, Arch>::width;
-    for (const Index n : {Index(1), width, width + 1, 2 * width + 1, 7 * width - 1})
+    for (const Index n : {Index(1), width, width + 1, 2 * width + 1, 7 * width - 1, 19 * width + 1})
         for (const Index k : {1, 33, 1400})
             for (const Layout layout : test::layouts) {
                 const Operand<float> b(k, n, layout, 1);
@@ -49,6 +49,27 @@ TEST_CASE("gemm_packed: accumulates, runs epilogues, gives the same bits on 1 an
     parallel::set_num_threads(before);
     CHECK(one.error([&](Index i, Index j) { return test::dot(a, b, k, i, j) - 777 + 3; }) < 1e-12);
     CHECK(one.buffer == three.buffer);
+}
+
+TEST_CASE("gemm_packed: one row accumulates, runs epilogues, gives the same bits on 1 and 3 threads") {
+    for (const auto layout : {Layout::rows, Layout::columns})
+        for (const Index k : {0, 301}) {
+            const Index n = 405;
+            const Operand<double> a(1, k, layout, 0), b(k, n, Layout::columns, 1);
+            const auto packed = kernels::pack_b(k, n, b.view);
+            const std::vector<double> bias(std::size_t(n), 3.0);
+            Result<double> one(1, n), three(1, n);
+            const int before = parallel::num_threads();
+            for (auto* c : {&one, &three}) {
+                parallel::set_num_threads(c == &one ? 1 : 3);
+                kernels::gemm_packed(1, a.view, packed, c->buffer.data(), c->stride, true,
+                                     kernels::BiasColumns{bias.data()});
+            }
+            parallel::set_num_threads(before);
+            CHECK(one.error([&](Index i, Index j) { return test::dot(a, b, k, i, j) - 777 + 3; }) < 1e-12);
+            CHECK(one.guards_stand());
+            CHECK(one.buffer == three.buffer);
+        }
 }
 
 TEST_CASE_TEMPLATE("gemm_batched: steps, shared operands, the same bits on 1 and 3 threads", Arch, LAMINA_TEST_ARCHS) {

@@ -4,6 +4,7 @@
 // order that depends on the shape alone, so results are equal bit for bit at any number of threads.
 #include <lamina/kernels/gemm/block.hpp>
 #include <lamina/kernels/gemm/gemv.hpp>
+#include <lamina/kernels/gemm/gemv_packed.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
@@ -108,8 +109,11 @@ void gemm_packed(Index m, MatrixView<T> a, const PackedMatrix<T, Arch>& b, T* c,
                  const Epilogue& epilogue) {
     detail::PanelSource<T> panels;
     panels.packed = b.data();
-    detail::gemm_parallel<Arch>(detail::GemmProblem<T>{
-        {m, b.columns(), b.rows()}, a, panels, c, c_stride, accumulate, detail::erase_epilogue<Arch, T>(epilogue)});
+    const detail::GemmProblem<T> g{
+        {m, b.columns(), b.rows()}, a, panels, c, c_stride, accumulate, detail::erase_epilogue<Arch, T>(epilogue)};
+    if (m != 1 || a.column_stride != 1) return detail::gemm_parallel<Arch>(g);
+    detail::gemv_packed<Arch>(a.data, b.rows(), b.columns(), b.data(), c, accumulate);
+    if (g.epilogue.apply) g.epilogue.apply(g.epilogue.self, c, c_stride, {0, 1}, {0, b.columns()});
 }
 
 template <class Arch, class T, class Epilogue>

@@ -89,7 +89,8 @@ public:
         : rows_(k),
           columns_(n),
           bytes_(std::size_t(k * detail::round_up(n, simd::Vec<T, Arch>::width)) * sizeof(T)) {
-        if (bytes_ > 0) data_ = static_cast<T*>(operator new(bytes_, alignment));
+        // Also where k is 0: products of it are sums of nothing, not absent.
+        if (n > 0) data_ = static_cast<T*>(operator new(bytes_, alignment));
     }
     PackedMatrix(PackedMatrix&& other) noexcept { swap(other); }
     PackedMatrix& operator=(PackedMatrix&& other) noexcept {
