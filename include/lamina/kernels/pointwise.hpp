@@ -14,10 +14,19 @@ inline constexpr Index pointwise_gather = 256;
 
 inline bool is_line_aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
 
-/// Repeats the element at `from` over 64 bytes.
+/// Repeats the element at `from` over 64 bytes; by words, for a broadcast and whole stores.
+template <class Word>
+void splat_word(const std::byte* from, std::byte* to) {
+    Word word, all[64 / sizeof(Word)];
+    std::memcpy(&word, from, sizeof word);
+    for (Word& each : all) each = word;
+    std::memcpy(to, all, sizeof all);
+}
 inline void splat(const std::byte* from, Index element_size, std::byte* to) {
-    std::memcpy(to, from, std::size_t(element_size));
-    for (Index filled = element_size; filled < 64; filled *= 2) std::memcpy(to + filled, to, std::size_t(filled));
+    if (element_size == 4) splat_word<std::uint32_t>(from, to);
+    else if (element_size == 8) splat_word<std::uint64_t>(from, to);
+    else if (element_size == 2) splat_word<std::uint16_t>(from, to);
+    else splat_word<std::uint8_t>(from, to);
 }
 
 /// Copies `count` elements of Size bytes between places that are `from_step` and `to_step` elements apart.
