@@ -4,6 +4,7 @@
 #include "problems.hpp"
 #include "problems_attention.hpp"
 #include "problems_boxes.hpp"
+#include "problems_centernet_mobilenet.hpp"
 #include "problems_conv.hpp"
 #include "problems_detectors.hpp"
 #include "problems_training.hpp"
@@ -90,6 +91,7 @@ Contestants contestants(const DeformedConvolution&);
 Contestants contestants(const DecodePoints&);
 Contestants contestants(const Network&);
 Contestants contestants(const CenterNetForward&);
+Contestants contestants(const CenterNetMobileNet&);
 Contestants contestants(const CenterNetStep&);
 Contestants contestants(const Attention&);
 Contestants contestants(const LinearAttention&);
@@ -126,6 +128,7 @@ Contestants contestants(const RoiAlign&);
 Contestants contestants(const Network&);
 Contestants contestants(const Attention&);
 Contestants contestants(const EncoderLayer&);
+Contestants contestants(const CenterNetMobileNet&);
 }  // namespace onnxruntime
 
 #undef LAMINA_PEER_ABSENT
@@ -153,6 +156,7 @@ void add_model_rows(Rows& rows);
 void add_conv_rows(Rows& rows);
 void add_image_rows(Rows& rows);
 void add_boxes_rows(Rows& rows);
+void add_centernet_mobilenet_rows(Rows& rows);
 void add_detector_rows(Rows& rows);
 void add_attention_rows(Rows& rows);
 
