@@ -68,6 +68,31 @@ TEST_CASE("convolution: taps that meet only margins are left out, and the result
     }
 }
 
+TEST_CASE("convolution: gradient of the weights from pairs of pixels") {
+    const Case cases[] = {square(16, 17, 2, 19, 3, 1, 1),
+                          square(17, 3, 2, 5, 3, 1, 2),
+                          square(16, 4, 2, 3, 3, 1, 2, 2),
+                          {20, 3, 1, 4, 6, 3, 5, 1, 1, 1, 1, 1, 1, 2, 1, 2}};
+    for (const Case& c : cases) {
+        CAPTURE(&c - cases);
+        Problem<float> p(c), more(c);
+        auto expected = p.naive_dw();
+        kernels::pixel_pairs_grad_weight(p.g, p.dy.data(), p.x.data(), p.dw.data(), false);
+        CHECK(relative_error(p.dw, expected) < 3e-6);
+        {
+            Threads threads(3);
+            kernels::pixel_pairs_grad_weight(more.g, more.dy.data(), more.x.data(), more.dw.data(), false);
+            CHECK(p.dw == more.dw);
+        }
+        kernels::pixel_pairs_grad_weight(p.g, p.dy.data(), p.x.data(), p.dw.data(), true);
+        for (double& v : expected) v *= 2;
+        CHECK(relative_error(p.dw, expected) < 3e-6);
+    }
+    CHECK(kernels::pixel_pairs_pay(cases[0].geometry()));
+    CHECK(!kernels::pixel_pairs_pay(square(16, 17, 2, 19, 1, 1, 0).geometry()));
+    CHECK(!kernels::pixel_pairs_pay(square(15, 17, 2, 19, 3, 1, 1).geometry()));
+}
+
 TEST_CASE("convolution: a wanted algorithm gets all taps") {
     Problem<float> p(small[0].sizes);
     for (const auto algorithm : {ConvAlgorithm::winograd_2, ConvAlgorithm::direct}) {

@@ -7,6 +7,7 @@
 #include <lamina/kernels/conv/direct/grad_weight.hpp>
 #include <lamina/kernels/conv/im2col.hpp>
 #include <lamina/kernels/conv/live_taps.hpp>
+#include <lamina/kernels/conv/pixel_pairs.hpp>
 #include <lamina/kernels/conv/strided.hpp>
 #include <lamina/kernels/conv/whole.hpp>
 #include <lamina/kernels/conv/winograd/forward.hpp>
@@ -153,6 +154,8 @@ void conv2d_grad_weight(const Conv2dGeometry& g, ConvAlgorithm algorithm, const 
     if (detail::conv2d_simpler(
             g, algorithm, [&] { whole_grad_weight<Arch>(g, dy, x, dw, accumulate); }, fewer))
         return;
+    if (algorithm == ConvAlgorithm::automatic && pixel_pairs_pay(g))
+        return pixel_pairs_grad_weight<Arch>(g, dy, x, dw, accumulate);
     if (detail::winograd_wanted<T>(g, algorithm)) return winograd_grad_weight<Arch>(g, dy, x, dw, accumulate);
     if (depthwise_fits(g)) return depthwise_grad_weight<Arch>(g, dy, x, dw, accumulate);
     if (direct_grad_weight_fits(g)) return direct_grad_weight<Arch>(g, dy, x, dw, accumulate);
