@@ -35,12 +35,12 @@ kernels::HeadRows<T> linear_rows(T* data, const Strides<4>& s, HeadLayout layout
 
 }  // namespace detail
 
-/// O_i = sum_j s_ij v_j / (sum_j s_ij + eps) with s_ij = fq_i fk_j, for features `fq` [B, h, n, r], `fk` [B, h, m, r]
-/// and `v` [B, h, m, e] of any strides: [B, h, n, e], or all of them with n before h. Nothing of size n m or n r e is
-/// made, for gradients neither. Throws ShapeError, and ValueError for a chunk below 1.
+namespace detail {
+
+/// linear_attention, with features or with what `map` makes features of.
 template <Real T>
 Tensor<T, 4> linear_attention(const Tensor<T, 4>& fq, const Tensor<T, 4>& fk, const Tensor<T, 4>& v,
-                              const LinearAttentionOptions& options = {}) {
+                              const LinearAttentionOptions& options, const kernels::FeatureMap<T>& map) {
     const bool inside = options.heads == HeadLayout::inside;
     const int rows = inside ? 1 : 2, head = inside ? 2 : 1;
     const auto fits = [&](bool holds, const char* what) {
@@ -69,27 +69,46 @@ Tensor<T, 4> linear_attention(const Tensor<T, 4>& fq, const Tensor<T, 4>& fk, co
     auto y = empty<T>(shape);
     auto* const tape = autograd::recording(fq, fk, v);
     auto den = tape ? empty<T>(Shape{batch, g.heads, g.queries}) : Tensor<T, 3>();
-    const kernels::LinearAttentionProblem<T> problem{g, in(q.data(), q.strides()), in(k.data(), k.strides()),
+    const kernels::LinearAttentionProblem<T> problem{g,
+                                                     in(q.data(), q.strides()),
+                                                     in(k.data(), k.strides()),
                                                      in(values.data(), values.strides()),
-                                                     counts.defined() ? counts.data() : nullptr};
+                                                     counts.defined() ? counts.data() : nullptr,
+                                                     map};
     kernels::linear_attention_forward(problem,
                                       detail::linear_rows(y.mutable_data(), contiguous_strides(shape), options.heads),
                                       tape ? den.mutable_data() : nullptr);
     if (tape)
         tape->record("linear_attention", y,
                      [q = autograd::saved(q), k = autograd::saved(k), v = autograd::saved(values),
-                      o = autograd::saved(y.detach()), den, counts, g, in, layout = options.heads](const T* dy) {
+                      o = autograd::saved(y.detach()), den, counts, g, in, map, layout = options.heads](const T* dy) {
                          const auto read = [&](const auto& x) { return in(x.data(), x.tensor().strides()); };
-                         const auto write = [&](const auto& x) {
-                             return detail::linear_rows(autograd::grad_ptr(x), contiguous_strides(x.shape()), layout);
+                         kernels::LinearAttentionGradients<T> grads;
+                         const auto want = [&](const auto& x, kernels::HeadRows<T>& to, bool& accumulate) {
+                             const auto target = autograd::grad_target<T>(x.tensor().grad_link());
+                             to = detail::linear_rows(target.data, contiguous_strides(x.shape()), layout);
+                             accumulate = target.accumulate;
                          };
+                         want(q, grads.q, grads.accumulate_q);
+                         want(k, grads.k, grads.accumulate_k);
+                         want(v, grads.v, grads.accumulate_v);
                          kernels::linear_attention_grad(
                              kernels::LinearAttentionProblem<T>{g, read(q), read(k), read(v),
-                                                                counts.defined() ? counts.data() : nullptr},
-                             read(o), den.data(), in(dy, contiguous_strides(o.shape())),
-                             kernels::LinearAttentionGradients<T>{write(q), write(k), write(v)});
+                                                                counts.defined() ? counts.data() : nullptr, map},
+                             read(o), den.data(), in(dy, contiguous_strides(o.shape())), grads);
                      });
     return options.scale != 1 ? y * T(options.scale) : y;
+}
+
+}  // namespace detail
+
+/// O_i = sum_j s_ij v_j / (sum_j s_ij + eps) with s_ij = fq_i fk_j, for features `fq` [B, h, n, r], `fk` [B, h, m, r]
+/// and `v` [B, h, m, e] of any strides: [B, h, n, e], or all of them with n before h. Nothing of size n m or n r e is
+/// made, for gradients neither. Throws ShapeError, and ValueError for a chunk below 1.
+template <Real T>
+Tensor<T, 4> linear_attention(const Tensor<T, 4>& fq, const Tensor<T, 4>& fk, const Tensor<T, 4>& v,
+                              const LinearAttentionOptions& options = {}) {
+    return detail::linear_attention(fq, fk, v, options, {});
 }
 
 /// What a causal linear attention keeps of the tokens so far: sums over their keys and values.

@@ -39,11 +39,12 @@ Tensor<T, 4> linear_attention_quadratic(const Tensor<T, 4>& fq, const Tensor<T, 
     return options.scale != 1 ? y * T(options.scale) : y;
 }
 
-/// Similarities (elu(q) + 1)(elu(k) + 1). A. Katharopoulos et al., 2020.
+/// Similarities (elu(q) + 1)(elu(k) + 1), whose features are made chunk by chunk and not kept. A. Katharopoulos et al.,
+/// 2020.
 template <Real T>
 Tensor<T, 4> elu_attention(const Tensor<T, 4>& q, const Tensor<T, 4>& k, const Tensor<T, 4>& v,
                            const LinearAttentionOptions& options = {}) {
-    return linear_attention(elu_plus_one(q), elu_plus_one(k), v, options);
+    return detail::linear_attention(q, k, v, options, kernels::feature_map<simd::native, T, kernels::EluPlusOne>());
 }
 
 /// Similarities 1 + cos(q, k). J. Su, 2020.

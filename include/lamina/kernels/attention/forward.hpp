@@ -27,18 +27,6 @@ struct AttentionPolicy {
     static constexpr Index stale_maximum = 8;        ///< how far (log 2) scores may exceed the maximum in use
 };
 
-/// Hands out pieces of one scratch buffer, each beginning at a whole cache line.
-template <class T>
-struct Carver {
-    T* next;
-    static constexpr Index rounded(Index count) { return round_up(count, 64 / Index(sizeof(T))); }
-    T* take(Index count) {
-        T* const out = next;
-        next += rounded(count);
-        return out;
-    }
-};
-
 /// Queries of one head, the work of one task.
 struct QueryGroup {
     Index b, h;

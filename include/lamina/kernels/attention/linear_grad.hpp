@@ -6,10 +6,11 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// Where the gradients go; null data: not wanted. Always added to.
+/// Where the gradients of an attention's operands go; null data: not wanted. Those with `accumulate` are added to.
 template <class T>
 struct LinearAttentionGradients {
     HeadRows<T> q, k, v;
+    bool accumulate_q = false, accumulate_k = false, accumulate_v = false;
 };
 
 namespace detail {
@@ -17,6 +18,7 @@ namespace detail {
 template <class Arch, class T>
 class LinearAttentionGrad {
     using V = simd::Vec<T, Arch>;
+    using Chunk = LinearChunk<Arch, T>;
 
 public:
     LinearAttentionGrad(const LinearAttentionProblem<T>& p, HeadRows<const T> o, const T* denominators,
@@ -27,163 +29,234 @@ public:
           d_o_(d_o),
           denominators_(denominators),
           grads_(grads),
-          heads_(g_.batch * g_.heads),
-          size_(LinearState<T>::size(g_.features, g_.value_width)),
-          parts_(linear_attention_parts(larger(g_.keys, g_.queries), !g_.causal || heads_ < linear_attention_heads)) {}
+          parts_(linear_attention_parts(larger(g_.keys, g_.queries),
+                                        !g_.causal || g_.batch * g_.heads < linear_attention_heads)),
+          before_(g_, parts_),
+          behind_(g_, parts_) {}
 
     void run() const {
-        const Workspace<T> before(heads_ * parts_ * size_), behind(heads_ * parts_ * size_);
-        sum_parts(before.data(), behind.data());
+        const bool whole = !g_.causal || parts_ > 1;  // otherwise the sums begin at zero
+        for_head_parts(g_, g_.keys, parts_, [&](Index b, Index h, Index part, Piece rows) {
+            before_.clear(b * g_.heads + h, part);
+            if (whole) sum_keys(b, h, part, {rows.begin, smaller(rows.end, p_.keys_of(b))});
+        });
         for_head_parts(g_, g_.queries, parts_, [&](Index b, Index h, Index part, Piece rows) {
-            query_gradients(b, h, rows, state(before.data(), b, h, g_.causal ? part : 0));
+            behind_.clear(b * g_.heads + h, part);
+            if (whole) sum_queries(b, h, part, rows);
+        });
+        if (g_.causal) {
+            before_.sum_before(false);
+            behind_.sum_before(true);
+        } else {
+            before_.sum_all();
+            behind_.sum_all();
+        }
+        // Queries first: where one tensor is queries and keys, its gradient is written here and added to there.
+        for_head_parts(g_, g_.queries, parts_, [&](Index b, Index h, Index part, Piece rows) {
+            if (grads_.q.data) query_gradients(b, h, g_.causal ? part : 0, rows);
         });
         for_head_parts(g_, g_.keys, parts_, [&](Index b, Index h, Index part, Piece rows) {
-            key_gradients(b, h, rows, state(behind.data(), b, h, g_.causal ? part : 0));
+            if (grads_.k.data || grads_.v.data) key_gradients(b, h, g_.causal ? part : 0, rows);
         });
     }
 
 private:
-    LinearState<T> state(T* states, Index b, Index h, Index part) const {
-        return {states + ((b * g_.heads + h) * parts_ + part) * size_, g_.features, g_.value_width};
-    }
-    static MatrixView<T> rows_of(const HeadRows<const T>& x, Index b, Index h, Index row) {
-        return row_major(x.at(b, h, row), x.row_stride);
-    }
-
-    /// States of phi(K), V and of phi(Q), G: over everything, or causal in front of and behind each part.
-    void sum_parts(T* before, T* behind) const {
-        for_head_parts(g_, g_.keys, parts_, [&](Index b, Index h, Index part, Piece rows) {
-            const auto s = state(before, b, h, part);
-            s.clear();
-            const Index end = smaller(rows.end, p_.keys_of(b));
-            if (end > rows.begin && (!g_.causal || parts_ > 1))
-                s.template accumulate<Arch>(end - rows.begin, rows_of(p_.k, b, h, rows.begin),
-                                            rows_of(p_.v, b, h, rows.begin), nullptr);
-        });
-        for_head_parts(g_, g_.queries, parts_, [&](Index b, Index h, Index part, Piece rows) {
-            const auto s = state(behind, b, h, part);
-            s.clear();
-            if (!g_.causal || parts_ > 1)
-                for (Index first = rows.begin; first < rows.end; first += g_.chunk) {
-                    const Chunk c(*this, b, h, first, smaller(g_.chunk, rows.end - first));
-                    s.template accumulate<Arch>(c.n, c.q, c.upstream(), c.weight);
-                }
-        });
-        if (g_.causal) {
-            exclusive_sums(before, heads_, parts_, size_, false);
-            exclusive_sums(behind, heads_, parts_, size_, true);
-        } else {
-            total_sums(before, heads_, parts_, size_);
-            total_sums(behind, heads_, parts_, size_);
-        }
-    }
-
-    /// Operands of a chunk of rows with G and g, made here.
-    struct Chunk {
-        Chunk(const LinearAttentionGrad& of, Index b, Index h, Index first, Index rows)
-            : n(rows),
-              seen(larger(0, smaller(rows, of.p_.keys_of(b) - first))),
-              width(of.g_.value_width),
-              q(rows_of(of.p_.q, b, h, first)),
-              k(rows_of(of.p_.k, b, h, first)),
-              v(rows_of(of.p_.v, b, h, first)) {
-            const Index most = of.g_.chunk;
-            upstream_ = parallel::scratch<T>(most * (width + 1 + 2 * most) + 64, linear_attention_slot);
-            weight = upstream_ + most * width;
-            scores = weight + most;
-            scores_grad = scores + most * most;
-            const T* den = of.denominators_ + (b * of.g_.heads + h) * of.g_.queries + first;
-            for (Index i = 0; i < n && first + i < of.g_.queries; ++i) {
-                const T *dy = of.d_o_.at(b, h, first + i), *y = of.o_.at(b, h, first + i);
-                const bool divided = of.g_.normalize, bound = divided && den[i] == 0;
-                const V inverse = divided ? 1 / (bound ? T(of.g_.least) : den[i]) : T(1);
-                V dot = T(0);
-                simd::row<Arch, T>(width, [&](Index f, auto count) LAMINA_INLINE_LAMBDA {
-                    const V up = simd::load_count<Arch>(dy + f, count) * inverse;
-                    dot = fma(up, simd::load_count<Arch>(y + f, count), dot);
-                    simd::store_count(upstream_ + i * width + f, up, count);
-                });
-                weight[i] = divided && !bound ? -simd::reduce_add(dot) : T(0);
-            }
-        }
-        MatrixView<T> upstream() const { return row_major<T>(upstream_, width); }
-        /// Scores within the chunk and their gradients, lower triangles [n, seen].
-        void make_scores(Index features, bool both) {
-            if (both) gemm<Arch>({n, seen, features}, q, k.transposed(), scores, seen);
-            gemm<Arch>({n, seen, width}, upstream(), v.transposed(), scores_grad, seen);
-            for (Index i = 0; i < n; ++i)
-                for (Index j = 0; j < seen; ++j) {
-                    T &s = scores[i * seen + j], &d = scores_grad[i * seen + j];
-                    if (both && j > i) s = 0;
-                    d = j > i ? T(0) : d + weight[i];
-                }
-        }
-        Index n, seen, width;
-        MatrixView<T> q, k, v;
-        T *weight, *scores, *scores_grad;
-
-    private:
-        T* upstream_;
+    /// Rows of a chunk, of which `seen` have keys that count.
+    struct Rows {
+        Index b, h, first, n, seen;
     };
+    Rows rows_at(const Chunk& c, Index b, Index h, Index first, Index end) const {
+        const Index n = smaller(c.most, end - first);
+        return {b, h, first, n, larger(0, smaller(n, p_.keys_of(b) - first))};
+    }
+    void fetch(Chunk& c, Index b, Index h, Piece next, bool queries, bool keys) const {
+        c.ahead.clear();
+        if (next.size() <= 0) return;
+        if (queries) {
+            c.fetch(d_o_, b, h, next, g_.value_width);
+            c.fetch(o_, b, h, next, g_.value_width);
+            c.fetch(p_.q, b, h, next, g_.features);
+        }
+        if (keys) {
+            c.fetch(p_.k, b, h, next, g_.features);
+            c.fetch(p_.v, b, h, next, g_.value_width);
+        }
+    }
 
+    // States are the transposes S^T, R^T [value_width, features].
+    void sum_keys(Index b, Index h, Index part, Piece rows) const {
+        Chunk c(p_, true);
+        for (Index first = rows.begin; first < rows.end; first += c.most) {
+            const Rows r = rows_at(c, b, h, first, rows.end);
+            fetch(c, b, h, {first + r.n, smaller(rows.end, first + r.n + c.most)}, false, true);
+            add_keys(c, part, r);
+        }
+    }
+    void add_keys(Chunk& c, Index part, const Rows& r) const {
+        const MatrixView<T> k = c.features(p_.k, r.b, r.h, r.first, r.seen, 1);
+        add(c, before_, r, part, r.seen, Chunk::rows_of(p_.v, r.b, r.h, r.first), k, nullptr);
+    }
+    void sum_queries(Index b, Index h, Index part, Piece rows) const {
+        Chunk c(p_, true);
+        for (Index first = rows.begin; first < rows.end; first += c.most) {
+            const Rows r = rows_at(c, b, h, first, rows.end);
+            fetch(c, b, h, {first + r.n, smaller(rows.end, first + r.n + c.most)}, true, false);
+            make_upstream(c, r);
+            add(c, behind_, r, part, r.n, upstream(c), c.features(p_.q, b, h, first, r.n, 0), c.weight);
+        }
+    }
+    /// state += values^T features, and the sums of features, each row `weight` times.
+    void add(Chunk& c, const LinearStates<T>& to, const Rows& r, Index part, Index n, MatrixView<T> values,
+             MatrixView<T> features, const T* weight) const {
+        if (n == 0) return;
+        const Index head = r.b * g_.heads + r.h;
+        c.multiply(values.transposed(), g_.value_width, n, c.right_side(features, n, g_.features, 0),
+                   to.products(head, part), g_.features, true);
+        if (g_.normalize) c.add_features(features, n, weight, to.sums(head, part));
+    }
+
+    /// G and g of the rows.
+    void make_upstream(Chunk& c, const Rows& r) const {
+        const Index width = g_.value_width;
+        const T* den = denominators_ + (r.b * g_.heads + r.h) * g_.queries + r.first;
+        for (Index i = 0; i < r.n; ++i) {
+            const T *dy = d_o_.at(r.b, r.h, r.first + i), *y = o_.at(r.b, r.h, r.first + i);
+            T* const to = c.upstream + i * width;
+            const bool divided = g_.normalize, bound = divided && den[i] == 0;
+            const V inverse = divided ? 1 / (bound ? T(g_.least) : den[i]) : T(1);
+            V dot = T(0);
+            simd::row<Arch, T>(width, [&](Index f, auto count) LAMINA_INLINE_LAMBDA {
+                const V up = simd::load_count<Arch>(dy + f, count) * inverse;
+                if (divided) dot = fma(up, simd::load_count<Arch>(y + f, count), dot);
+                simd::store_count(to + f, up, count);
+            });
+            c.weight[i] = divided && !bound ? -simd::reduce_add(dot) : T(0);
+        }
+    }
+    MatrixView<T> upstream(const Chunk& c) const { return row_major<T>(c.upstream, g_.value_width); }
+    /// Gradients of the scores within the chunk: the lower triangle of G V^T + g.
+    void make_scores_grad(Chunk& c, const Rows& r, MatrixView<T> v) const {
+        c.multiply_lower(upstream(c), r.n, g_.value_width, c.transposed_side(v, r.seen, g_.value_width), r.seen,
+                         c.scores_grad);
+        if (!g_.normalize) return;
+        for (Index i = 0; i < r.n; ++i) {
+            const V w = c.weight[i];
+            T* const row = c.scores_grad + i * c.score_stride;
+            simd::for_each_vec<Arch>(
+                smaller(i + 1, r.seen), [=](V x) LAMINA_INLINE_LAMBDA { return x + w; }, row, row);
+        }
+    }
+
+    /// Where products of the features' gradients go: at once to the user's, or to the buffer of a map's slope.
+    struct Target {
+        T* data;
+        Index stride;
+        bool accumulate;
+    };
+    Target target(const Chunk& c, const HeadRows<T>& to, const Rows& r, bool accumulate) const {
+        if (p_.map.apply) return {c.feature_grad, g_.features, false};
+        return {to.at(r.b, r.h, r.first), to.row_stride, accumulate};
+    }
+    void pull_back(const Chunk& c, const HeadRows<const T>& x, const HeadRows<T>& to, const Rows& r, Index n,
+                   bool accumulate) const {
+        if (p_.map.apply)
+            p_.map.pull_back(x.at(r.b, r.h, r.first), x.row_stride, n, g_.features, c.feature_grad,
+                             to.at(r.b, r.h, r.first), to.row_stride, accumulate);
+    }
     /// rows += factor[i] * z, for i in [0, n); all factors 1 when null.
-    void add_sums(T* rows, Index stride, Index n, const T* factor, const T* z) const {
+    void add_sums(const Target& to, Index n, const T* factor, const T* z) const {
         for (Index i = 0; i < n; ++i) {
             const V w = factor ? factor[i] : T(1);
-            T* const row = rows + i * stride;
+            T* const row = to.data + i * to.stride;
             simd::for_each_vec<Arch>(
                 g_.features, [=](V x, V s) LAMINA_INLINE_LAMBDA { return fma(s, w, x); }, row, row, z);
         }
     }
 
-    void query_gradients(Index b, Index h, Piece rows, LinearState<T> s) const {
-        if (!grads_.q.data) return;
-        for (Index first = rows.begin; first < rows.end; first += g_.chunk) {
-            Chunk c(*this, b, h, first, smaller(g_.chunk, rows.end - first));
-            T* const to = grads_.q.at(b, h, first);
-            const Index stride = grads_.q.row_stride;
-            gemm<Arch>({c.n, g_.features, g_.value_width}, c.upstream(), s.view().transposed(), to, stride, true);
-            if (g_.normalize) add_sums(to, stride, c.n, c.weight, s.sums());
-            if (!g_.causal || c.seen == 0) continue;
-            if (g_.own_chunk) {
-                c.make_scores(g_.features, false);
-                gemm<Arch>({c.n, g_.features, c.seen}, row_major<T>(c.scores_grad, c.seen), c.k, to, stride, true);
+    void query_gradients(Index b, Index h, Index part, Piece rows) const {
+        const Index head = b * g_.heads + h;
+        const MatrixView<T> state = row_major<T>(before_.products(head, part), g_.features);
+        Chunk c(p_, true);
+        for (Index first = rows.begin; first < rows.end; first += c.most) {
+            const Rows r = rows_at(c, b, h, first, rows.end);
+            const Piece next{first + r.n, smaller(rows.end, first + r.n + c.most)};
+            fetch(c, b, h, next, true, g_.causal);
+            c.fetch(grads_.q, b, h, next, g_.features);
+            make_upstream(c, r);
+            const Target to = target(c, grads_.q, r, grads_.accumulate_q);
+            c.multiply(upstream(c), r.n, g_.value_width, c.right_side(state, g_.value_width, g_.features, 1), to.data,
+                       to.stride, to.accumulate);
+            if (g_.normalize) add_sums(to, r.n, c.weight, before_.sums(head, part));
+            if (g_.causal && r.seen > 0) {
+                const MatrixView<T> v = Chunk::rows_of(p_.v, b, h, first);
+                if (g_.own_chunk) make_scores_grad(c, r, v);
+                const MatrixView<T> k = c.features(p_.k, b, h, first, r.seen, 1);
+                const RightSide<T> right = c.right_side(k, r.seen, g_.features, 0);
+                for (Index i = 0; g_.own_chunk && i < r.n; i += Chunk::panel)
+                    c.multiply(row_major<T>(c.scores_grad + i * c.score_stride, c.score_stride),
+                               smaller(Chunk::panel, r.n - i), Chunk::keys_up_to(i, r.seen), right,
+                               to.data + i * to.stride, to.stride, true);
+                add(c, before_, r, part, r.seen, v, k, nullptr);
             }
-            s.template accumulate<Arch>(c.seen, c.k, c.v, nullptr);
+            pull_back(c, p_.q, grads_.q, r, r.n, grads_.accumulate_q);
         }
     }
 
-    void key_gradients(Index b, Index h, Piece rows, LinearState<T> r) const {
-        if (!grads_.k.data && !grads_.v.data) return;
-        const Index chunks = ceil_div(rows.size(), g_.chunk);
-        for (Index i = chunks; i-- > 0;) {  // from the last: r sums over the queries behind
-            const Index first = rows.begin + i * g_.chunk, n = smaller(g_.chunk, rows.end - first);
-            const Index seen = larger(0, smaller(n, p_.keys_of(b) - first));
-            const auto k = rows_of(p_.k, b, h, first), v = rows_of(p_.v, b, h, first);
-            if (seen > 0) {
-                if (grads_.k.data) {
-                    T* const to = grads_.k.at(b, h, first);
-                    gemm<Arch>({seen, g_.features, g_.value_width}, v, r.view().transposed(), to, grads_.k.row_stride,
-                               true);
-                    if (g_.normalize) add_sums(to, grads_.k.row_stride, seen, nullptr, r.sums());
-                }
-                if (grads_.v.data)
-                    gemm<Arch>({seen, g_.value_width, g_.features}, k, r.view(), grads_.v.at(b, h, first),
-                               grads_.v.row_stride, true);
+    void key_gradients(Index b, Index h, Index part, Piece rows) const {
+        Chunk c(p_, true);
+        const Index chunks = ceil_div(rows.size(), c.most);
+        for (Index i = chunks; i-- > 0;) {  // from the last: the state sums over the queries behind
+            const Rows r = rows_at(c, b, h, rows.begin + i * c.most, rows.end);
+            const Piece next{larger(rows.begin, r.first - c.most), r.first};
+            fetch(c, b, h, next, g_.causal, true);
+            c.fetch(grads_.k, b, h, next, g_.features);
+            c.fetch(grads_.v, b, h, next, g_.value_width);
+            if (g_.causal) make_upstream(c, r);
+            const MatrixView<T> q = g_.causal ? c.features(p_.q, b, h, r.first, r.n, 0) : MatrixView<T>{};
+            if (r.seen > 0) {
+                const MatrixView<T> k = c.features(p_.k, b, h, r.first, r.seen, 1);
+                if (grads_.k.data) key_gradient(c, r, part, q);
+                if (grads_.v.data) value_gradient(c, r, part, q, k);
             }
-            if (!g_.causal) continue;
-            Chunk c(*this, b, h, first, n);
-            if (g_.own_chunk && seen > 0) {
-                c.make_scores(g_.features, true);
-                if (grads_.k.data)
-                    gemm<Arch>({seen, g_.features, n}, row_major<T>(c.scores_grad, seen).transposed(), c.q,
-                               grads_.k.at(b, h, first), grads_.k.row_stride, true);
-                if (grads_.v.data)
-                    gemm<Arch>({seen, g_.value_width, n}, row_major<T>(c.scores, seen).transposed(), c.upstream(),
-                               grads_.v.at(b, h, first), grads_.v.row_stride, true);
-            }
-            r.template accumulate<Arch>(n, c.q, c.upstream(), c.weight);
+            clear_unseen(grads_.k, r, g_.features, grads_.accumulate_k);
+            clear_unseen(grads_.v, r, g_.value_width, grads_.accumulate_v);
+            if (g_.causal) add(c, behind_, r, part, r.n, upstream(c), q, c.weight);
         }
+    }
+    void key_gradient(Chunk& c, const Rows& r, Index part, MatrixView<T> q) const {
+        const Index head = r.b * g_.heads + r.h;
+        const MatrixView<T> v = Chunk::rows_of(p_.v, r.b, r.h, r.first);
+        const Target to = target(c, grads_.k, r, grads_.accumulate_k);
+        const MatrixView<T> state = row_major<T>(behind_.products(head, part), g_.features);
+        c.multiply(v, r.seen, g_.value_width, c.right_side(state, g_.value_width, g_.features, 1), to.data, to.stride,
+                   to.accumulate);
+        if (g_.normalize) add_sums(to, r.seen, nullptr, behind_.sums(head, part));
+        if (g_.causal && g_.own_chunk) {
+            make_scores_grad(c, r, v);
+            add_own_chunk(c, r, c.scores_grad, c.right_side(q, r.n, g_.features, 0), to);
+        }
+        pull_back(c, p_.k, grads_.k, r, r.seen, grads_.accumulate_k);
+    }
+    void value_gradient(Chunk& c, const Rows& r, Index part, MatrixView<T> q, MatrixView<T> k) const {
+        const MatrixView<T> state = row_major<T>(behind_.products(r.b * g_.heads + r.h, part), g_.features);
+        const Target to{grads_.v.at(r.b, r.h, r.first), grads_.v.row_stride, grads_.accumulate_v};
+        c.multiply(k, r.seen, g_.features, c.transposed_side(state, g_.value_width, g_.features), to.data, to.stride,
+                   to.accumulate);
+        if (!g_.causal || !g_.own_chunk) return;
+        c.multiply_lower(q, r.n, g_.features, c.transposed_side(k, r.seen, g_.features), r.seen, c.scores);
+        add_own_chunk(c, r, c.scores, c.right_side(upstream(c), r.n, g_.value_width, 0), to);
+    }
+    /// to += triangle^T right: key j meets the queries from j on.
+    void add_own_chunk(Chunk& c, const Rows& r, const T* triangle, const RightSide<T>& right, const Target& to) const {
+        for (Index j = 0; j < r.seen; j += Chunk::panel) {
+            const MatrixView<T> keys{triangle + j * c.score_stride + j, 1, c.score_stride};
+            c.multiply(keys, smaller(Chunk::panel, r.seen - j), r.n - j, right, j, {0, right.width},
+                       to.data + j * to.stride, to.stride, true);
+        }
+    }
+    void clear_unseen(const HeadRows<T>& x, const Rows& r, Index width, bool accumulate) const {
+        for (Index i = r.seen; x.data && !accumulate && i < r.n; ++i)
+            for (Index f = 0; f < width; ++f) x.at(r.b, r.h, r.first + i)[f] = 0;
     }
 
     const LinearAttentionProblem<T>& p_;
@@ -191,12 +264,13 @@ private:
     HeadRows<const T> o_, d_o_;
     const T* denominators_;
     const LinearAttentionGradients<T>& grads_;
-    Index heads_, size_, parts_;
+    Index parts_;
+    LinearStates<T> before_, behind_;
 };
 
 }  // namespace detail
 
-/// Adds the gradients for the result `o`, its `denominators` and its gradient `d_o`.
+/// Gradients for the result `o`, its `denominators` and its gradient `d_o`.
 template <class Arch = simd::native, class T>
 void linear_attention_grad(const LinearAttentionProblem<T>& p, HeadRows<const T> o, const T* denominators,
                            HeadRows<const T> d_o, const LinearAttentionGradients<T>& grads) {

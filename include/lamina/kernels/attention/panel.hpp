@@ -9,6 +9,18 @@
 
 namespace lamina::inline LAMINA_ABI::kernels::detail {
 
+/// Hands out pieces of one scratch buffer, each beginning at a whole cache line.
+template <class T>
+struct Carver {
+    T* next;
+    static constexpr Index rounded(Index count) { return round_up(count, 64 / Index(sizeof(T))); }
+    T* take(Index count) {
+        T* const out = next;
+        next += rounded(count);
+        return out;
+    }
+};
+
 /// Rows that will be wanted soon. The tiles of the products in between fetch them, a few lines at a time: a whole burst
 /// would hold up their own loads.
 template <class T>
