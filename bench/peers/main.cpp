@@ -88,6 +88,7 @@ int run(int argc, char** argv) {
     add_image_rows(rows);
     add_boxes_rows(rows);
     add_detector_rows(rows);
+    add_centernet_mobilenet_rows(rows);
     add_attention_rows(rows);
     add_model_rows(rows);
     if (arguments.list) {
