@@ -1,3 +1,4 @@
+#include <lamina/nn/chain.hpp>
 #include <lamina/nn/deform_conv.hpp>
 #include <tests/support/golden.hpp>
 
@@ -55,5 +56,27 @@ TEST_CASE("DCNv2: golden values and gradients of CenterNet's layer") {
         test::check_golden_grad(c, "param.bias", autograd::grad(*layer.bias));
         test::check_golden_grad(c, "param.conv_offset_mask.weight", autograd::grad(layer.conv_offset_mask.weight));
         test::check_golden_grad(c, "param.conv_offset_mask.bias", autograd::grad(*layer.conv_offset_mask.bias));
+    }
+}
+
+TEST_CASE("DCNv2: the same with normalisation and activation fused, and after its weights changed") {
+    random::Rng rng(4);
+    nn::DCNv2 layer(5, 6, {.kernel = 3, .padding = 1});
+    nn::BatchNorm2d norm(6);
+    nn::reset_parameters(layer, rng);
+    normal_(layer.conv_offset_mask.weight, rng, 0, 0.3);
+    uniform_(norm.running_var, rng, 0.5, 2);
+    uniform_(norm.running_mean, rng, -1, 1);
+    uniform_(*layer.bias, rng, -1, 1);
+    const auto x = test::wave<float>(Shape{2, 5, 7, 9});
+    const auto apart = [&] {
+        autograd::Tape tape{.training = false};
+        return nn::ReLU{}(norm(layer(x))).detach();
+    };
+    for (int round = 0; round < 2; ++round) {
+        CHECK(test::max_error(nn::chain(x, layer, norm, nn::ReLU{}), apart()) < 1e-5);
+        CHECK(test::max_error(nn::chain(x, layer, nn::ReLU{}), nn::ReLU{}(layer(x))) == 0);
+        CHECK(test::max_error(nn::chain(x, layer, norm), norm(layer(x))) < 1e-5);
+        uniform_(layer.weight, rng, -1, 1);
     }
 }

@@ -3,6 +3,7 @@
 // residual sum and an activation run in its epilogue.
 #include <lamina/nn/activation.hpp>
 #include <lamina/nn/batch_norm.hpp>
+#include <lamina/nn/folded_norm.hpp>
 #include <lamina/nn/init.hpp>
 #include <lamina/nn/plus.hpp>
 #include <lamina/nn/prepared.hpp>
@@ -79,18 +80,10 @@ private:
     }
     template <class Norm>
     Ready ready(const kernels::Conv2dGeometry& g, const Norm& norm) const {
-        const Index out = weight.dim(0);
-        Ready f{weight.clone(), zeros<T>(Shape{out}), {}};
-        T *w = f.weight.mutable_data(), *b = f.bias.mutable_data();
-        const Index count = weight.numel() / out;
-        for (Index c = 0; c < out; ++c) {
-            const T scale = (norm.scale().defined() ? norm.scale().data()[c] : T(1)) /
-                            std::sqrt(norm.running_var.data()[c] + T(norm.eps()));
-            for (Index i = 0; i < count; ++i) w[c * count + i] *= scale;
-            b[c] = ((bias ? bias->data()[c] : T(0)) - norm.running_mean.data()[c]) * scale +
-                   (norm.shift().defined() ? norm.shift().data()[c] : T(0));
-        }
-        f.packed = kernels::conv2d_prepare(g, options.algorithm, w);
+        auto [w, b] = detail::fold_norm<T>(weight, bias_or_none(), norm);
+        Ready f{w, b, kernels::conv2d_prepare(g, options.algorithm, w.data())};
+        // The other kernels have their own copy.
+        if (f.packed.choice.kernel != kernels::Conv2dChoice::Kernel::depthwise) f.weight = Tensor<T, 4>();
         return f;
     }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Deformable convolution layers: with offsets from outside, and predicting its own.
+// Deformable convolution layers: with offsets from outside, and predicting its own. While nothing records, the latter
+// keeps its weights prepared, a batch normalisation behind it folded in, and runs an activation in its epilogue.
 #include <lamina/nn/conv.hpp>
 #include <lamina/ops/activation.hpp>
 #include <lamina/ops/deform_conv.hpp>
@@ -90,11 +91,48 @@ struct DCNv2 {
     }
 
     Tensor<T, 4> operator()(const Tensor<T, 4>& x) const {
-        const auto predicted = conv_offset_mask(x);
-        const Index masks = predicted.dim(1) / 3;
-        const auto offset = narrow(predicted, 1, 0, 2 * masks);
-        const auto mask = sigmoid(narrow(predicted, 1, 2 * masks, masks));
+        if (!autograd::current_tape()) return observed(*this, fused(x));
+        const auto [offset, mask] = predict(x);
         return observed(*this, deform_conv2d(x, offset, weight, bias, options, mask));
+    }
+
+    /// A normalisation, an activation, or both in this order.
+    template <class... Next>
+    static constexpr std::size_t absorbs() {
+        return 0;
+    }
+    template <class Next, class... More>
+        requires(is_activation<Next> || is_batch_norm<Next>)
+    static constexpr std::size_t absorbs() {
+        if constexpr (is_batch_norm<Next> && sizeof...(More) > 0)
+            return 1 + (is_activation<std::tuple_element_t<0, std::tuple<More...>>> ? 1 : 0);
+        else return 1;
+    }
+    template <class... F>
+    Tensor<T, 4> fused(const Tensor<T, 4>& x, const Activation<F>&... activation) const {
+        const auto make = [&](const kernels::DeformGeometry& g) {
+            return Ready{bias ? contiguous(Tensor<T, 1>(*bias)) : Tensor<T, 1>(),
+                         kernels::deform_conv2d_prepare(g, contiguous(Tensor<T, 4>(weight)).data())};
+        };
+        return run(
+            x, [&](const auto& g) { return ready_.get([&] { return make(g); }, weight, bias_or_none()); },
+            activation...);
+    }
+    template <class Norm, class... F>
+        requires is_batch_norm<Norm> Tensor<T, 4> fused(const Tensor<T, 4>& x, const Norm& norm,
+                                                        const Activation<F>&... activation)
+    const {
+        const auto make = [&](const kernels::DeformGeometry& g) {
+            const auto [w, b] = detail::fold_norm<T>(weight, bias_or_none(), norm);
+            return Ready{b, kernels::deform_conv2d_prepare(g, w.data())};
+        };
+        return run(
+            x,
+            [&](const auto& g) {
+                return ready_.get([&] { return make(g); }, weight, bias_or_none(), norm.scale(), norm.shift(),
+                                  norm.running_mean, norm.running_var);
+            },
+            activation...);
     }
 
     static void members(auto& self, auto&& visit) {
@@ -104,12 +142,46 @@ struct DCNv2 {
     }
 
 private:
+    /// Weights as the kernel wants them, those of a normalisation folded in.
+    struct Ready {
+        Tensor<T, 1> bias;
+        kernels::DeformWeights<T> weights;
+    };
+    /// Where and how strongly the taps read.
+    struct Field {
+        Tensor<T, 4> offset, mask;
+    };
+    Field predict(const Tensor<T, 4>& x) const {
+        const auto predicted = conv_offset_mask(x);
+        const Index masks = predicted.dim(1) / 3;
+        return {narrow(predicted, 1, 0, 2 * masks), sigmoid(narrow(predicted, 1, 2 * masks, masks))};
+    }
+    /// `ready(geometry)` are the weights.
+    template <class GetReady, class... F>
+    Tensor<T, 4> run(const Tensor<T, 4>& x, GetReady&& ready, const Activation<F>&... activation) const {
+        const auto [shifts, factors] = predict(x);
+        const auto offset = contiguous(shifts), mask = contiguous(factors), input = contiguous(x);
+        const auto shape = mask.shape();
+        const auto g = deform_conv2d_geometry(x.shape(), offset.shape(), weight.shape(), options, &shape);
+        const auto w = ready(g);
+        auto y = empty<T>(Shape{g.batch, g.out_channels, g.out_h, g.out_w});
+        const auto forward = [&](const auto& epilogue) {
+            kernels::deform_conv2d_forward(g, input.data(), offset.data(), mask.data(), w->value.weights,
+                                           y.mutable_data(), epilogue);
+        };
+        const kernels::BiasRows add{w->value.bias.data()};
+        if constexpr (sizeof...(F) == 0) forward(add);
+        else forward(kernels::Then{add, kernels::Apply{activation.function...}});
+        return y;
+    }
+    Tensor<T, 1> bias_or_none() const { return bias ? Tensor<T, 1>(*bias) : Tensor<T, 1>(); }
     static Shape<4> weight_shape(Index in, Index out, const DeformConv2dConfig& c) {
         require<ValueError>(c.groups == 1, "DCNv2: groups must be 1 but are ", c.groups);
         require<ValueError>(c.offset_groups > 0 && in % c.offset_groups == 0,
                             "DCNv2: channels must divide into offset groups but are ", in, " in ", c.offset_groups);
         return {out, in, c.kernel.h, c.kernel.w};
     }
+    Prepared<Ready> ready_;
 };
 
 }  // namespace lamina::inline LAMINA_ABI::nn

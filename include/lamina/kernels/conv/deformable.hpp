@@ -9,11 +9,21 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
+/// Weights laid out once for many calls, group by group.
+template <class T, class Arch = simd::native>
+using DeformWeights = std::vector<PackedMatrix<T, Arch>>;
+template <class Arch = simd::native, class T>
+DeformWeights<T, Arch> deform_conv2d_prepare(const DeformGeometry& g, const T* w);
+
 /// y = w * (what x holds at the moved places, times the mask), then the epilogue on lanes of y as `epilogue(y, output
 /// channel, position in the plane, count)`. `mask` may be null.
 template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
 void deform_conv2d_forward(const DeformGeometry& g, const T* x, const T* offset, const T* mask, const T* w, T* y,
                            const Epilogue& epilogue = {});
+/// The same with prepared weights.
+template <class Arch = simd::native, class T, class Epilogue = NoEpilogue>
+void deform_conv2d_forward(const DeformGeometry& g, const T* x, const T* offset, const T* mask,
+                           const DeformWeights<T, Arch>& w, T* y, const Epilogue& epilogue = {});
 
 /// Where the gradients of a deformable convolution go.
 template <class T>
@@ -179,16 +189,27 @@ private:
 
 }  // namespace detail
 
-template <class Arch, class T, class Epilogue>
-void deform_conv2d_forward(const DeformGeometry& g, const T* x, const T* offset, const T* mask, const T* w, T* y,
-                           const Epilogue& epilogue) {
-    const Index out = g.group_out(), depth = g.depth(), plane = g.plane(), columns = g.columns();
-    const Index strip = detail::deform_strip<T>(g), shifts = g.offset_groups * g.taps() * plane;
-    std::vector<PackedMatrix<T, Arch>> weights;
+template <class Arch, class T>
+DeformWeights<T, Arch> deform_conv2d_prepare(const DeformGeometry& g, const T* w) {
+    const Index out = g.group_out(), depth = g.depth();
+    DeformWeights<T, Arch> weights;
     T* turned = parallel::scratch<T>(g.out_channels * depth, detail::DeformPolicy::weight_slot);
     detail::turn_weights<Arch>(g, w, turned);
     for (Index group = 0; group < g.groups; ++group)
         weights.push_back(pack_b<Arch>(depth, out, transposed((const T*)turned + group * out * depth, depth)));
+    return weights;
+}
+
+template <class Arch, class T, class Epilogue>
+void deform_conv2d_forward(const DeformGeometry& g, const T* x, const T* offset, const T* mask, const T* w, T* y,
+                           const Epilogue& epilogue) {
+    deform_conv2d_forward<Arch>(g, x, offset, mask, deform_conv2d_prepare<Arch>(g, w), y, epilogue);
+}
+template <class Arch, class T, class Epilogue>
+void deform_conv2d_forward(const DeformGeometry& g, const T* x, const T* offset, const T* mask,
+                           const DeformWeights<T, Arch>& weights, T* y, const Epilogue& epilogue) {
+    const Index out = g.group_out(), depth = g.depth(), plane = g.plane(), columns = g.columns();
+    const Index strip = detail::deform_strip<T>(g), shifts = g.offset_groups * g.taps() * plane;
     for (Index n = 0; n < g.batch; ++n) {
         const T* image = detail::turn_image<Arch>(g, x + n * g.in_channels * g.in_plane());
         const T* zeros = image + g.in_channels * g.in_plane();
