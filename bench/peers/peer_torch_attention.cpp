@@ -99,7 +99,7 @@ Contestants contestants(const Attention& p) {
 }
 
 Contestants contestants(const LinearAttention& p) {
-    const at::IntArrayRef shape{p.heads, p.n, p.width};
+    const std::vector<Index> shape{p.heads, p.n, p.width};
     const auto q = wrap(p.q, shape), k = wrap(p.k, shape), v = wrap(p.v, shape), dy = wrap(p.dy, shape);
     const auto features = [](const at::Tensor& x) { return at::elu(x).add_(1); };
     const auto whole = [=](const at::Tensor& a, const at::Tensor& b, const at::Tensor& c) {
@@ -118,7 +118,7 @@ Contestants contestants(const LinearAttention& p) {
         const auto before = (by_head.cumsum(1) - by_head).view_as(own);
         const auto near = at::bmm(at::bmm(fq, fk.transpose(1, 2)).tril(), ones);
         const auto sum = at::baddbmm(near, fq, before);
-        return (sum.slice(2, 0, p.width) / (sum.slice(2, p.width) + 1e-6)).view(shape.vec());
+        return (sum.slice(2, 0, p.width) / (sum.slice(2, p.width) + 1e-6)).view(shape);
     };
     const auto both = [=](const std::string& name, auto f) -> Contestant {
         if (!p.training) return {"libtorch", name, [=] { return fresh([=] { return f(q, k, v); }); }};

@@ -7,7 +7,22 @@
 #include <lamina/ops/mask.hpp>
 #include <lamina/ops/matmul.hpp>
 
-namespace lamina::inline LAMINA_ABI::nn {
+namespace lamina::inline LAMINA_ABI {
+
+namespace kernels {
+
+/// gate (near + far).
+struct GatedSum {
+    static constexpr const char* name = "gated_sum";
+    template <class V>
+    LAMINA_INLINE V operator()(V gate, V near, V far) const {
+        return gate * (near + far);
+    }
+};
+
+}  // namespace kernels
+
+namespace nn {
 
 /// What the causal linear part is divided by.
 enum class FlashLinearNorm {
@@ -59,12 +74,10 @@ struct FLASH {
     /// x [B, n, d] of any n; `keep` [B, n] is true for tokens that are no padding.
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Optional<bool, 2>& keep = {}) const {
         const Index n = x.dim(1);
-        auto y = norm(x);
-        if (options.shift_tokens) y = detail::shift_tokens(y);
-        Parts p = project(y, 0);
+        Parts p = project(options.shift_tokens ? detail::shift_tokens(norm(x)) : norm(x), 0);
         if (keep) p.linear_k = masked_fill(p.linear_k, unsqueeze(logical_not(*keep), 2), T(0));
-        const auto mixed = quadratic(p, keep) + linear_part(p);
-        return finish(x, p.gate, mixed.dim(1) == n ? mixed : slice(mixed, 1, 0, n));
+        const auto whole = [n](const Tensor<T, 3>& t) { return t.dim(1) == n ? t : slice(t, 1, 0, n); };
+        return finish(x, p.gate, whole(quadratic(p, keep)), whole(linear_part(p)));
     }
 
     /// What decoding keeps: the finished chunks' sum of products and the keys and values of the chunk at work.
@@ -94,16 +107,17 @@ struct FLASH {
         AttentionMask<T> mask;
         if (rel_pos_bias) mask.add = unsqueeze((*rel_pos_bias)(1, held, held - 1), 0);
         const auto values = squeeze(cache.quadratic.values(), 1);
-        auto mixed = multi_head_attention(p.quad_q, squeeze(cache.quadratic.keys(), 1), values, 1, mask, weights());
-        if (cache.products.defined())
-            mixed = mixed + matmul(p.linear_q, cache.products) * T(chunk_scale(cache.size / c));
+        const auto near =
+            multi_head_attention(p.quad_q, squeeze(cache.quadratic.keys(), 1), values, 1, mask, weights());
+        const auto far = cache.products.defined() ? matmul(p.linear_q, cache.products) * T(chunk_scale(cache.size / c))
+                                                  : zeros_like(near);
         if (++cache.size % c == 0) {
             const auto sum = matmul(transpose(squeeze(cache.linear.keys(), 1), 1, 2), values);
             cache.products = cache.products.defined() ? cache.products + sum : sum;
             cache.quadratic.truncate(0);
             cache.linear.truncate(0);
         }
-        return finish(x, p.gate, mixed);
+        return finish(x, p.gate, near, far);
     }
 
     static void members(auto& self, auto&& visit) {
@@ -167,21 +181,29 @@ private:
     }
     Tensor<T, 3> linear_part(const Parts& p) const {
         const Index c = options.group_size, n = p.v.dim(1);
-        LinearAttentionOptions how{.causal = options.causal, .normalize = false, .chunk = c, .own_chunk = false};
-        how.scale = options.causal ? chunk_scale(1) : n > 0 ? 1 / double(n) : 1;
+        const LinearAttentionOptions how{.causal = options.causal, .normalize = false, .chunk = c, .own_chunk = false};
         const auto one_head = [&](const Tensor<T, 3>& x) { return unsqueeze(padded(x), 1); };
-        auto y = squeeze(linear_attention(one_head(p.linear_q), one_head(p.linear_k), one_head(p.v), how), 1);
-        if (options.causal && options.linear_norm == FlashLinearNorm::count) {
-            auto factors = empty<T>(Shape{y.dim(1), Index(1)});
-            for (Index i = 0; i < y.dim(1); ++i) factors.mutable_data()[i] = T(chunk_scale(i / c) / chunk_scale(1));
-            y = y * factors;
-        }
-        return y;
+        // Divided are the queries, which are narrower than the results.
+        const auto q = p.linear_q * divisors(n);
+        return squeeze(linear_attention(one_head(q), one_head(p.linear_k), one_head(p.v), how), 1);
     }
-    Tensor<T, 3> finish(const Tensor<T, 3>& x, const Tensor<T, 3>& gate, const Tensor<T, 3>& mixed) const {
-        const auto y = to_out(gate * mixed);
+    /// What the linear part of n queries is multiplied by, [1, 1] or [n, 1].
+    Tensor<T, 2> divisors(Index n) const {
+        const bool each = options.causal && options.linear_norm == FlashLinearNorm::count;
+        auto factors = empty<T>(Shape{each ? n : Index(1), Index(1)});
+        for (Index i = 0; i < factors.dim(0); ++i)
+            factors.mutable_data()[i] = T(each             ? chunk_scale(i / options.group_size)
+                                          : options.causal ? chunk_scale(1)
+                                          : n > 0          ? 1 / double(n)
+                                                           : 1);
+        return factors;
+    }
+    Tensor<T, 3> finish(const Tensor<T, 3>& x, const Tensor<T, 3>& gate, const Tensor<T, 3>& near,
+                        const Tensor<T, 3>& far) const {
+        const auto y = to_out(map(kernels::GatedSum{}, gate, near, far));
         return observed(*this, options.residual ? y + x : y);
     }
 };
 
-}  // namespace lamina::inline LAMINA_ABI::nn
+}  // namespace nn
+}  // namespace lamina::inline LAMINA_ABI

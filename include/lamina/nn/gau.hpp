@@ -142,8 +142,10 @@ private:
                                                                      : Weighing::relu_squared,
                              .average = f == GauFunction::relu2};
         Tensor<T, 4> bias;
-        if (rel_pos_bias) bias = unsqueeze((*rel_pos_bias)(q.dim(1), n, first), 0);
-        if (rel_pos_bias && (f == GauFunction::relu2_bias_in || f == GauFunction::laplace)) bias = bias * T(length);
+        if (rel_pos_bias) {
+            const bool divided = f == GauFunction::relu2_bias_in || f == GauFunction::laplace;
+            bias = unsqueeze((*rel_pos_bias)(q.dim(1), n, first, divided ? length : 1), 0);
+        }
         if (f == GauFunction::softmax_plus) {
             const Tensor<T, 3> scales = length_scales(q, keep, first, n);
             q = q * scales;

@@ -22,7 +22,8 @@ struct OffsetScale {
     }
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x, Index head) const {
-        return observed(*this, x * row(gamma, head) + row(beta, head));
+        return observed(*this, map([](auto a, auto g, auto b) LAMINA_INLINE_LAMBDA { return a * g + b; }, x,
+                                   row(gamma, head), row(beta, head)));
     }
     static void members(auto& self, auto&& visit) {
         visit("gamma", self.gamma);

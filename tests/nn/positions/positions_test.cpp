@@ -65,6 +65,28 @@ TEST_CASE("positions: golden buckets of T5") {
     CHECK(autograd::grad(bias.weight)(0, 0) == 3 * 3.0);  // three pairs at distance 0
 }
 
+TEST_CASE("positions: relative bias, whose rows overlap") {
+    nn::RelativeBias<double> bias(2, {.buckets = 8, .max_distance = 16});
+    for (Index i = 0; i < 16; ++i) bias.weight.mutable_data()[i] = 0.5 * double(i);
+    for (const auto& [n, m] : {std::pair<Index, Index>{4, 7}, {7, 4}, {1, 5}, {5, 1}, {0, 3}, {3, 0}}) {
+        const auto dy = test::wave<double>(Shape{2, n, m});
+        autograd::zero_grad(bias.weight);
+        autograd::Tape tape;
+        const auto y = bias(n, m, 2, -3.0), dense = contiguous(y), twice = y + y;
+        tape.backward(twice, dy);
+        auto expected = zeros<double>(Shape{8, 2});
+        test::for_each_index(y.shape(), [&](const auto& at) {
+            const Index bucket = nn::relative_bucket(at[2] - at[1] - 2, bias.options);
+            CHECK(y(at[0], at[1], at[2]) == -1.5 * double(bucket * 2 + at[0]));
+            CHECK(dense(at[0], at[1], at[2]) == y(at[0], at[1], at[2]));
+            CHECK(twice(at[0], at[1], at[2]) == 2 * y(at[0], at[1], at[2]));
+            expected.mutable_at(bucket, at[0]) += -6 * dy(at[0], at[1], at[2]);
+        });
+        const auto found = autograd::grad(bias.weight);
+        for (Index i = 0; n * m > 0 && i < 16; ++i) CHECK(std::abs(found.data()[i] - expected.data()[i]) < 1e-12);
+    }
+}
+
 TEST_CASE("positions: golden positions of pixels") {
     for (const auto& c : test::golden_cases("detr/position_sine"))
         test::check_golden(c, "y",

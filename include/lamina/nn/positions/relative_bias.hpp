@@ -50,18 +50,35 @@ struct RelativeBias {
     /// Normal, standard deviation 0.02: the first steps see nearly plain attention.
     void reset(random::Rng& rng) { normal_(weight, rng, 0, 0.02); }
 
-    /// For queries at positions first, first + 1, … and keys at 0, 1, ….
-    Tensor<T, 3> operator()(Index n, Index m, Index first = 0) const {
-        auto bucket = empty<std::int64_t>(Shape{n, m});
-        // Few distances, many pairs.
-        auto by_distance = empty<std::int64_t>(Shape{n + m});
-        for (Index i = 0; i < n + m; ++i) by_distance.mutable_data()[i] = relative_bucket(i - (n - 1) - first, options);
-        for (Index i = 0; i < n; ++i)
-            for (Index j = 0; j < m; ++j) bucket.mutable_data()[i * m + j] = by_distance.data()[j - i + n - 1];
-        const auto rows = permute(embedding(bucket, weight), {2, 0, 1});
-        return observed(*this, options.scale != 1 ? rows * T(options.scale) : rows);
+    /// For queries at positions first, first + 1, … and keys at 0, 1, …, times `factor`. A view of one number for each
+    /// distance: rows overlap, and none of the n * m pairs is stored.
+    Tensor<T, 3> operator()(Index n, Index m, Index first = 0, double factor = 1) const {
+        auto bucket = empty<std::int64_t>(Shape{n + m});
+        for (Index i = 0; i < n + m; ++i) bucket.mutable_data()[i] = relative_bucket(i - (n - 1) - first, options);
+        const auto rows = permute(embedding(bucket, weight), {1, 0}) * T(options.scale * factor);
+        return observed(*this, along_diagonals(rows, n, m));
     }
     static void members(auto& self, auto&& visit) { visit("relative_attention_bias.weight", self.weight); }
+
+private:
+    /// y[h, i, j] = by_distance[h, j - i + n - 1].
+    static Tensor<T, 3> along_diagonals(const Tensor<T, 2>& by_distance, Index n, Index m) {
+        const auto rows = contiguous(by_distance);
+        const Index all = rows.dim(1);
+        Tensor<T, 3> y(rows.storage(), const_cast<T*>(rows.data()) + (n > 0 ? n - 1 : 0), Shape{rows.dim(0), n, m},
+                       Strides<3>{all, -1, 1});
+        if (auto* tape = autograd::recording(rows))
+            tape->record("along_diagonals", y, [link = rows.grad_link(), heads = rows.dim(0), all, n, m](const T* dy) {
+                T* const sums = autograd::grad_ptr<T>(link);
+                if (!sums) return;
+                for (Index h = 0; h < heads; ++h)
+                    for (Index i = 0; i < n; ++i, dy += m) {
+                        T* const to = sums + h * all + n - 1 - i;
+                        for (Index j = 0; j < m; ++j) to[j] += dy[j];
+                    }
+            });
+        return y;
+    }
 };
 
 }  // namespace lamina::inline LAMINA_ABI::nn
