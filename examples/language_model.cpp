@@ -1,10 +1,11 @@
 // Trains a byte-level language model on the fortune files and writes text with it; the mixer of tokens is one type.
 //
-// language_model [--mixer softmax|linear|gau|flash] [--compare] [--seconds S | --steps N] [--resume] [--prompt TEXT]
-//                [--temperature T] [--top-k K] [--length BYTES] [--text FOLDER]
+// language_model [--mixer softmax|linear|gau|flash | --compare] [--seconds S | --steps N] [--resume] [--prompt TEXT]
+//                [--temperature T] [--top-k K] [--length BYTES] [--text FOLDER] [--width W] [--layers L] ...
 //
-// Whether attention needs its softmax: --compare trains all four with as many parameters for as long and draws their
-// losses. With --steps, a run that was stopped and resumed learns the same bits as one that was not.
+// Must attention have a softmax? --compare trains the four with as many parameters for as long and draws their losses.
+// A run saves itself each minute; with --steps, one that was killed and resumed learns the same bits as one that was
+// not. `--resume --seconds 0` only writes.
 #include <lamina/io/checkpoint.hpp>
 #include <lamina/io/plot.hpp>
 #include <lamina/losses/cross_entropy.hpp>
@@ -18,9 +19,9 @@
 #include <lamina/train/smoothed.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -33,8 +34,8 @@ struct Settings {
     bool compare = false, resume = false, smoke = false;
     double seconds = 180, temperature = 0.7;
     Index steps = 0, top_k = 40, length = 400;  // steps instead of seconds, where given
-    Index width = 128, layers = 4, context = 128, batch = 16, window = 4;
-    double rate = 3e-3, decay = 0.01, beta2 = 0.99, scale = 1;
+    Index width = 128, layers = 2, window = 4, context = 128, batch = 8;
+    double rate = 3e-3;
 };
 
 /// Fortunes as bytes, a zero in front of each. Every 20th is held out: training never sees it.
@@ -109,28 +110,29 @@ double evaluate(const auto& model, const std::string& text, const Settings& s) {
 }
 
 struct Run {
-    std::string mixer;
     Index parameters = 0, steps = 0;
     double rate = 0, training = 0, held_out = 0;  // bytes per second, bits per byte
     std::vector<double> seconds = {}, curve = {};
 };
 
-void reset(auto& model, const Settings& s, random::Rng& rng) {
+void initialize(auto& model, random::Rng& rng) {
     nn::reset_parameters(model, rng);
-    model.head.weight.fill(0);  // all bytes equally likely at first
+    model.head.weight.fill(0);  // all bytes equally likely
     model.head.bias->fill(0);
-    for (auto& table : model.embeddings) normal_(table.weight, rng, 0, s.scale / std::sqrt(double(s.window)));
+    nn::for_each_tensor(model, [&](const std::string& name, auto& x) {
+        if (name.ends_with("gamma")) normal_(x, rng, 4, 0.02);  // squares of small scores would let nothing through
+    });
 }
 
 /// Trains until the time or the steps of `s` are used up.
 template <class Model>
 Run train_model(Model& model, const Text& text, const Settings& s, const std::string& file) {
     random::Rng rng(1);
-    reset(model, s, rng);
-    optim::AdamW optimizer{nn::parameters(model), {.learning_rate = s.rate, .beta2 = s.beta2, .weight_decay = s.decay}};
+    initialize(model, rng);
+    optim::AdamW optimizer{nn::parameters(model), {.learning_rate = s.rate, .beta2 = 0.99}};
     // The schedule counts ten-thousandths of the time.
     const optim::schedule::WarmUp schedule{300, optim::schedule::Cosine{9700, 0.02 * s.rate}};
-    Run run{.mixer = s.mixer, .parameters = nn::count_parameters(model)};
+    Run run{.parameters = nn::count_parameters(model)};
     Index step = 0;
     double spent = 0;  // seconds, over all sessions
     const auto save = [&] {
@@ -201,19 +203,22 @@ void write(const Model& model, const Settings& s) {
         progress.update(i + 1);
     }
     progress.finish();
-    std::printf("\n%s\n(%.0f bytes/s)\n", out.c_str(), progress.rate());
+    std::printf("\n%s\n\nwritten at %.0f bytes/s\n", out.c_str(), progress.rate());
 }
 
 template <class Make>
-Run train_and_write(Index layers, const Make& make, const Text& text, const Settings& s) {
+io::Series train_and_write(Index layers, const Make& make, const Text& text, const Settings& s) {
     models::LanguageModel<decltype(make())> model({.width = s.width, .layers = layers, .window = s.window}, make);
     const Run run = train_model(model, text, s, "language_model_" + s.mixer + ".safetensors");
+    std::printf("%-8s  %10td  %6td  %8.0f  %15.3f  %8.3f\n", s.mixer.c_str(), run.parameters, run.steps, run.rate,
+                run.training, run.held_out);
+    std::fflush(stdout);
     if (!s.compare) write(model, s);
-    return run;
+    return {s.mixer, run.curve, run.seconds};
 }
 
 /// A block of softmax or linear attention with its feed-forward part has as many parameters as two gated units.
-Run run_mixer(const Text& text, const Settings& s) {
+io::Series run_mixer(const Text& text, const Settings& s) {
     const Index width = s.width, heads = width / 32, features = width * 3 / 8;
     const double expansion = 2 - double(features) / double(3 * width);
     if (s.mixer == "softmax")
@@ -225,8 +230,12 @@ Run run_mixer(const Text& text, const Settings& s) {
     if (s.mixer == "gau")
         return train_and_write(
             2 * s.layers,
-            [&] { return nn::GAU<>(width, {.query_key_dim = features, .expansion = expansion, .causal = true}); }, text,
-            s);
+            [&] {
+                return nn::GAU<>(
+                    width,
+                    {.query_key_dim = features, .expansion = expansion, .causal = true, .rotary_width = features});
+            },
+            text, s);
     if (s.mixer == "flash")
         return train_and_write(
             2 * s.layers,
@@ -238,66 +247,75 @@ Run run_mixer(const Text& text, const Settings& s) {
     fail<ValueError>("language_model: --mixer must be softmax, linear, gau or flash but is ", s.mixer);
 }
 
+void read(const std::string&, const std::string& text, std::string& to) { to = text; }
+template <class Number>
+void read(const std::string& name, const std::string& text, Number& to) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), to);
+    require<ValueError>(error == std::errc() && end == text.data() + text.size(), "language_model: ", name,
+                        " must be a number but is ", text);
+}
+
 Settings read_arguments(int argc, char** argv) {
     Settings s;
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
-        const auto value = [&] {
-            require<ValueError>(i + 1 < argc, "language_model: ", name, " needs a value");
-            return std::string(argv[++i]);
+        bool known = false;
+        const auto flag = [&](const char* option, bool& to) {
+            if (name == option) known = to = true;
         };
-        if (name == "--compare") s.compare = true;
-        else if (name == "--resume") s.resume = true;
-        else if (name == "--smoke") s.smoke = true;
-        else if (name == "--mixer") s.mixer = value();
-        else if (name == "--text") s.text = value();
-        else if (name == "--prompt") s.prompt = value();
-        else if (name == "--seconds") s.seconds = std::stod(value());
-        else if (name == "--steps") s.steps = std::stol(value());
-        else if (name == "--temperature") s.temperature = std::stod(value());
-        else if (name == "--top-k") s.top_k = std::stol(value());
-        else if (name == "--length") s.length = std::stol(value());
-        else if (name == "--width") s.width = std::stol(value());
-        else if (name == "--layers") s.layers = std::stol(value());
-        else if (name == "--context") s.context = std::stol(value());
-        else if (name == "--batch") s.batch = std::stol(value());
-        else if (name == "--window") s.window = std::stol(value());
-        else if (name == "--rate") s.rate = std::stod(value());
-        else if (name == "--decay") s.decay = std::stod(value());
-        else if (name == "--beta2") s.beta2 = std::stod(value());
-        else if (name == "--scale") s.scale = std::stod(value());
-        else fail<ValueError>("language_model: there is no option ", name);
+        const auto value = [&](const char* option, auto& to) {
+            if (name != option) return;
+            known = true;
+            require<ValueError>(i + 1 < argc, "language_model: ", name, " needs a value");
+            read(name, argv[++i], to);
+        };
+        flag("--compare", s.compare);
+        flag("--resume", s.resume);
+        flag("--smoke", s.smoke);
+        value("--mixer", s.mixer);
+        value("--text", s.text);
+        value("--prompt", s.prompt);
+        value("--seconds", s.seconds);
+        value("--steps", s.steps);
+        value("--temperature", s.temperature);
+        value("--top-k", s.top_k);
+        value("--length", s.length);
+        value("--width", s.width);
+        value("--layers", s.layers);
+        value("--window", s.window);
+        value("--context", s.context);
+        value("--batch", s.batch);
+        value("--rate", s.rate);
+        require<ValueError>(known, "language_model: there is no option ", name);
     }
-    if (s.smoke) s.steps = 3, s.length = 8, s.width = 64, s.layers = 1, s.compare = true;
+    require<ValueError>(s.width >= 32 && s.width % 32 == 0 && s.layers >= 1 && s.context >= 2 && s.batch >= 1,
+                        "language_model: the width must be a multiple of 32, layers and batch at least 1, the context "
+                        "at least 2, but they are ",
+                        s.width, ", ", s.layers, ", ", s.batch, " and ", s.context);
+    if (s.smoke) s.steps = 3, s.length = 8, s.width = 32, s.layers = 1, s.compare = true;  // only shows that all works
     return s;
 }
 
 int main(int argc, char** argv) try {
     Settings s = read_arguments(argc, argv);
-    const Text text(s.text);
+    Text text(s.text);
+    if (s.smoke) text.held_out.resize(2000);
     std::printf("%.2f MB to learn from, %.2f held out\n", double(text.training.size()) * 1e-6,
                 double(text.held_out.size()) * 1e-6);
-    std::vector<Run> runs;
-    if (!s.compare) runs.push_back(run_mixer(text, s));
-    else
-        for (const char* mixer : {"softmax", "linear", "gau", "flash"}) {
-            s.mixer = mixer;
-            runs.push_back(run_mixer(text, s));
-        }
-
-    std::printf("\n%-8s  %10s  %6s  %8s  %-22s\n", "mixer", "parameters", "steps", "bytes/s",
-                "bits per byte: learned, held out");
-    std::vector<io::Series> series;
-    for (const Run& run : runs) {
-        std::printf("%-8s  %10td  %6td  %8.0f  %22.3f  %8.3f\n", run.mixer.c_str(), run.parameters, run.steps, run.rate,
-                    run.training, run.held_out);
-        series.push_back({run.mixer, run.curve, run.seconds});
+    std::printf("%-8s  %10s  %6s  %8s  %14s  %8s\n", "mixer", "parameters", "steps", "bytes/s", "bits/byte: loss",
+                "held out");
+    if (!s.compare) {
+        run_mixer(text, s);
+        return 0;
     }
-    if (s.compare) {
-        io::plot_lines("language_model.png", "training loss of four mixers", series,
-                       {.x_label = "seconds", .y_label = "bits per byte"});
-        std::printf("language_model.png: the losses as they learn\n");
+    std::vector<io::Series> curves;
+    for (const char* mixer : {"softmax", "linear", "gau", "flash"}) {
+        s.mixer = mixer;
+        curves.push_back(run_mixer(text, s));
     }
+    io::plot_lines("language_model.png", "training loss by mixer", curves,
+                   {.x_label = "seconds", .y_label = "bits per byte"});
+    std::printf("language_model.png: the losses as they learn\n");
 } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -39,8 +39,8 @@ TEST_CASE("sampling: errors") {
     random::Rng rng(1);
     const Tensor<float, 1> logits{0.F, 1.F};
     CHECK_THROWS_WITH_AS(models::sample(logits, rng, {.temperature = -1}),
-                         "sample: there must be logits, and temperature and top_k must not be negative, but are 2, -1 and "
-                         "0",
+                         "sample: there must be logits, and temperature and top_k must not be negative, but are 2, "
+                         "-1 and 0",
                          ValueError);
     CHECK_THROWS_AS(models::sample(logits, rng, {.top_k = -1}), ValueError);
     CHECK_THROWS_AS(models::sample(zeros<float>(Shape{0}), rng, {}), ValueError);

@@ -14,6 +14,10 @@ TEST_CASE("progress: the line holds label, part, metrics, rate and time, and nev
     CHECK(progress.line(200, {}, 100).find("100%") != std::string::npos);
     for (int width : {10, 30, 60, 200})
         CHECK(int(progress.line(50, {{"loss", 1}, {"accuracy", 0.5}}, width).size()) < width);
+    train::Progress timed("epoch 1", 200, "images", train::Progress::Output::never);
+    timed.set_total(400);  // the estimate was too low
+    CHECK(timed.line(100, {}, 100).find(" 25%") != std::string::npos);
+    CHECK(timed.line(400, {}, 100).find("100%") != std::string::npos);
 }
 
 TEST_CASE("progress: times that one waits for") {
