@@ -1,6 +1,7 @@
 #!/bin/sh
 # sh bench/run.sh [filter] [--benchmark_…]   builds and runs the Google Benchmark suite for this machine
 # sh bench/run.sh --peers [filter]           times the same workloads with oneDNN, OpenBLAS and libtorch beside ours
+# sh bench/run.sh --crossover [option…]      time and memory against length for four kinds of attention, as pictures
 # sh bench/run.sh --compile [header…]        seconds and memory that the headers and the quickstart take to compile
 set -eu
 lamina_root=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,6 +34,11 @@ fi
 lamina_need compiler cmake builder xsimd benchmark zlib
 build=$lamina_root/build/bench
 configure "$build" -DLAMINA_BENCH=ON
+if [ "${1:-}" = --crossover ]; then
+    shift
+    lamina_build "$build" lamina_crossover
+    exec "$build/bench/lamina_crossover" "$@"
+fi
 lamina_build "$build" lamina_bench
 case ${1:-} in
     "" | --*) ;;
