@@ -157,3 +157,50 @@ TEST_CASE("attention: errors") {
               multi_head_attention(flat, zeros<float>(Shape{1, 3, 4}), flat, 2);
           }) == "multi_head_attention: batch and rows must be equal (query [2, 3, 4], key [1, 3, 4], value [2, 3, 4])");
 }
+
+TEST_CASE("attention: biases by distance equal their matrix, in values and gradients") {
+    const auto check = [](Index batch, Index heads, Index bias_heads, Index n, Index m, bool hides) {
+        CAPTURE(heads);
+        CAPTURE(n);
+        CAPTURE(m);
+        const auto q = test::wave<double>(Shape{batch, heads, n, 3}),
+                   k = test::wave<double>(Shape{batch, heads, m, 3}, 1),
+                   v = test::wave<double>(Shape{batch, heads, m, 2}, 2),
+                   dy = test::wave<double>(Shape{batch, heads, n, 2}, 3);
+        auto row = autograd::leaf(test::wave<double>(Shape{bias_heads, n + m - 1}, 4));
+        auto matrix = empty<double>(Shape{Index(1), bias_heads, n, m});
+        test::for_each_index(matrix.shape(), [&](const auto& at) {
+            matrix.mutable_at(at[0], at[1], at[2], at[3]) = row(at[1], at[3] - at[2] + n - 1);
+        });
+        autograd::require_grad(matrix);
+        AttentionMask<double> by_distance, plain(matrix);
+        by_distance.distance = row;
+        if (hides) plain.keep = by_distance.keep = test::wave<bool>(Shape{batch, Index(1), n, m});
+        const auto run = [&](const AttentionMask<double>& mask) {
+            auto a = autograd::leaf(q.clone());
+            autograd::Tape tape;
+            const auto y = scaled_dot_product_attention(a, k, v, mask);
+            tape.backward(y, dy);
+            return cat<double, 4>({y.detach(), autograd::grad(a)}, 3);
+        };
+        CHECK(test::max_error(run(by_distance), run(plain)) < 1e-12);
+        auto sums = zeros<double>(row.shape());
+        const auto each = autograd::grad(matrix);
+        test::for_each_index(matrix.shape(), [&](const auto& at) {
+            sums.mutable_at(at[1], at[3] - at[2] + n - 1) += each(at[0], at[1], at[2], at[3]);
+        });
+        CHECK(test::max_error(autograd::grad(row), sums) < 1e-11);
+    };
+    check(1, 2, 2, 7, 5, false);
+    check(2, 2, 2, 3, 9, true);  // few queries
+    check(2, 2, 1, 33, 40, true);
+    check(1, 9, 9, 17, 20, false);
+    check(2, 8, 1, 17, 20, true);
+    check(1, 1, 1, 40, 600, true);  // keys in parts
+    AttentionMask<float> mask;
+    mask.distance = zeros<float>(Shape{2, 5});
+    CHECK_THROWS_WITH_AS(
+        scaled_dot_product_attention(zeros<float>(Shape{1, 2, 3, 4}), zeros<float>(Shape{1, 2, 4, 4}),
+                                     zeros<float>(Shape{1, 2, 4, 4}), mask),
+        "scaled_dot_product_attention: biases by distance must be the only ones and [2, 6] but are [2, 5]", ShapeError);
+}

@@ -57,7 +57,7 @@ Tensor<T, R> scaled_dot_product_attention(const Tensor<T, R>& q, const Tensor<T,
                                           const AttentionOptions& options = {}) {
     constexpr const char* op = "scaled_dot_product_attention";
     detail::check_attention(op, q, k, v);
-    require<ValueError>(options.causal == Causal::none || !(mask.keep || mask.add), op,
+    require<ValueError>(options.causal == Causal::none || !(mask.keep || mask.add || mask.distance), op,
                         ": causal and a mask exclude each other");
     Shape<R> shape = q.shape();
     shape[R - 1] = v.shape()[R - 1];

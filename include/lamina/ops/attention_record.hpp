@@ -30,11 +30,13 @@ struct AttentionOptions {
 };
 
 /// What hides keys from queries: a tensor that broadcasts to [B, h, n, m], boolean (true: may see) or added to the
-/// scores (-inf: hidden); or one of each.
+/// scores (-inf: hidden); or one of each. Instead of the latter `distance` [h or 1, n + m - 1], whose element
+/// (h, j - i + n - 1) is added to the score of query i and key j, and which needs no matrix of n m numbers.
 template <Real T>
 struct AttentionMask {
     OptionalTensor<bool, 4> keep;
     OptionalTensor<T, 4> add;
+    OptionalTensor<T, 2> distance;
 
     AttentionMask() = default;
     template <int M>
@@ -94,6 +96,7 @@ struct RecordedAttention {
     bool packed;                      ///< all three are parts of one tensor
     autograd::Saved<bool, 4> keep;
     autograd::Saved<T, 4> add;
+    autograd::Saved<T, 2> distance;
     Tensor<std::int64_t, 1> lengths;
     Tensor<T, 3> stats;
     Strides<4> o_strides;
@@ -102,7 +105,7 @@ struct RecordedAttention {
         const auto in = [&](int i) { return head_rows(rows[i].data(), rows[i].tensor().strides()); };
         auto checked = rule;
         checked.keep.data = keep.data();
-        checked.add.data = add.data();
+        checked.add.data = distance ? distance.data() + sizes.queries - 1 : add.data();
         return {sizes, in(0), in(1), in(2), checked};
     }
     void run(const T* o, const T* dy) const {
@@ -127,6 +130,9 @@ struct RecordedAttention {
                 const auto step = [&](int i) { return add.shape()[i] == 1 ? 0 : dense[std::size_t(i)]; };
                 grads.add = {d, step(0), step(1), step(2), 1};
             }
+        if (distance)
+            if (T* d = autograd::grad_ptr(distance))
+                grads.add = {d + sizes.queries - 1, 0, rule.add.head_stride, -1, 1};
         kernels::attention_grad(problem(), head_rows(o, o_strides), stats.data(), head_rows(dy, o_strides), grads);
         for (int i = 0; i < 3; ++i)
             for (Index j = 0; j < own[i].numel(); ++j) target[i].data[j] += own[i].data()[j];
@@ -148,6 +154,14 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
     kernels::AttentionRule<T> rule{T(options.scale != 0 ? options.scale : 1 / std::sqrt(double(g.width)))};
     rule.keep = mask_view(op, mask.keep, g);
     rule.add = mask_view(op, mask.add, g);
+    if (mask.distance) {
+        const Shape<2>& s = mask.distance->shape();
+        const Index distances = g.queries + g.keys - 1;
+        require(!mask.add && (s[0] == g.heads || s[0] == 1) && s[1] == distances, op,
+                ": biases by distance must be the only ones and [", g.heads, ", ", distances, "] but are ", s);
+        mask.distance = contiguous(*mask.distance);
+        rule.add = {mask.distance->data() + g.queries - 1, 0, s[0] == 1 ? 0 : distances, -1, 1};
+    }
     const auto counts = options.lengths ? contiguous(*options.lengths) : Tensor<std::int64_t, 1>();
     rule.lengths = counts.defined() ? counts.data() : nullptr;
     rule.causal = options.causal != Causal::none;
@@ -158,7 +172,8 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
         rule.dropout = options.dropout;
         rule.key = autograd::current_tape()->rng().next_stream();
     }
-    auto* const tape = autograd::recording(operands[0].rows, operands[1].rows, operands[2].rows, mask.add);
+    auto* const tape =
+        autograd::recording(operands[0].rows, operands[1].rows, operands[2].rows, mask.add, mask.distance);
     auto y = empty<T>(shape);
     auto stats = tape ? empty<T>(Shape{g.batch, g.heads, g.queries}) : Tensor<T, 3>();
     const auto in = [](const Tensor<T, 4>& x) { return head_rows(x.data(), x.strides()); };
@@ -172,6 +187,7 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
                                   packed,
                                   autograd::saved(mask.keep),
                                   autograd::saved(mask.add),
+                                  autograd::saved(mask.distance),
                                   counts,
                                   stats,
                                   o_strides};

@@ -327,42 +327,51 @@ void attention_grad(const AttentionProblem<T>& p, HeadRows<const T> o, const T* 
         parallel::for_each(heads, [&](Index i) { whole_head(i, grads); });
         return;
     }
+    const Index low = add.by_distance() ? g.queries - 1 : 0;  // elements in front of `data`
     const Index mask_size = 1 + (g.batch - 1) * add.batch_stride + (g.heads - 1) * add.head_stride +
-                            (g.queries - 1) * add.query_stride + g.keys - 1;
+                            (add.by_distance() ? low : (g.queries - 1) * add.query_stride) + g.keys - 1;
+    const auto copy_of = [&](T* copies, Index i) {  // the gradients with a zeroed mask of their own
+        AttentionGradients<T> own = grads;
+        own.add.data = copies + i * mask_size + low;
+        for (Index j = 0; j < mask_size; ++j) copies[i * mask_size + j] = 0;
+        return own;
+    };
+    const auto add_copies = [&](const T* copies, Index count) {
+        for (Index i = 0; i < count; ++i)
+            for (Index j = 0; j < mask_size; ++j) add.data[j - low] += copies[i * mask_size + j];
+    };
     constexpr Index groups = detail::attention_grad_heads;
     if (heads >= groups && mask_size * groups <= detail::attention_grad_copies) {
         // A small mask that many heads share: groups of heads with a gradient of it each, added up in order.
         const Ref<Storage> storage = Storage::allocate(std::size_t(mask_size * groups) * sizeof(T));
         T* const copies = reinterpret_cast<T*>(storage->data());
         parallel::for_each(groups, [&](Index group) {
-            AttentionGradients<T> own = grads;
-            own.add.data = copies + group * mask_size;
-            for (Index i = 0; i < mask_size; ++i) own.add.data[i] = 0;
+            const AttentionGradients<T> own = copy_of(copies, group);
             const detail::Piece part = detail::piece(heads, groups, group);
             for (Index i = part.begin; i < part.end; ++i) whole_head(i, own);
         });
-        for (Index group = 0; group < groups; ++group)
-            for (Index i = 0; i < mask_size; ++i) add.data[i] += copies[group * mask_size + i];
+        add_copies(copies, groups);
         return;
     }
     // Few heads, or a large mask that heads share: one head after another, its keys in parts with a dQ each.
     const Index parts = detail::larger(1, detail::smaller(detail::attention_grad_parts, g.keys / 256));
     const Index rows = shared * g.queries, size = rows * g.width;
-    const Ref<Storage> storage = Storage::allocate(std::size_t(parts > 1 ? parts * size : 0) * sizeof(T));
-    T* const partial = reinterpret_cast<T*>(storage->data());
+    const bool shares = add.data && add.by_distance() && parts > 1;  // all keys meet all distances
+    const Ref<Storage> storage =
+        Storage::allocate(std::size_t(parts > 1 ? parts * (size + (shares ? mask_size : 0)) : 0) * sizeof(T));
+    T *const partial = reinterpret_cast<T*>(storage->data()), *const copies = partial + parts * size;
     for (Index i = 0; i < heads; ++i) {
         const Index b = i / g.kv_heads, kv = i % g.kv_heads;
-        const auto part = [&](Index t) { return detail::piece(g.keys, parts, t); };
-        if (parts == 1 || !grads.q.data) {
-            parallel::for_each(parts, [&](Index t) {
-                Task(p, o, stats, d_o, grads, b, kv, part(t)).run(grads.q, grads.accumulate_q);
-            });
-            continue;
-        }
+        const bool whole = parts == 1 || !grads.q.data;
         parallel::for_each(parts, [&](Index t) {
+            const AttentionGradients<T> own = shares ? copy_of(copies, t) : grads;
             T* const first = partial + t * size - kv * size;  // so that head kv * shared begins the part
-            Task(p, o, stats, d_o, grads, b, kv, part(t)).run({first, 0, g.queries * g.width, g.width}, false);
+            Task(p, o, stats, d_o, own, b, kv, detail::piece(g.keys, parts, t))
+                .run(whole ? grads.q : HeadRows<T>{first, 0, g.queries * g.width, g.width},
+                     whole && grads.accumulate_q);
         });
+        if (shares) add_copies(copies, parts);
+        if (whole) continue;
         parallel::for_range(rows, parallel::grain_for(parts * g.width), [&](Index begin, Index end) {
             for (Index r = begin; r < end; ++r) {
                 T* const to = grads.q.at(b, kv * shared + r / g.queries, r % g.queries);

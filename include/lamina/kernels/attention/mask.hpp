@@ -45,15 +45,39 @@ void mask_row(const AttentionRule<T>& rule, const ScoreBlock<T>& s, Index query,
     }
 }
 
+/// Adds biases that depend on the distance of query and key alone: one row of them, read backwards, slides along.
+template <class Arch, class T>
+void add_distance_bias(const AttentionProblem<T>& p, const ScoreBlock<T>& s, T* scratch) {
+    using V = simd::Vec<T, Arch>;
+    const T hidden = ScoreLimits<T>::hidden, unit = p.rule.unit();
+    const Index n = s.keys.size(), queries = s.queries.size();
+    const T* bias = p.rule.add.at(s.batch, s.head, s.queries.begin, s.keys.begin);
+    T* const at = scratch + n - 1;  // at[i - j] belongs to query i and key j
+    for (Index d = 1 - n; d < s.lanes; ++d) {
+        const T x = bias[-smaller(d, queries - 1)] * unit;
+        at[d] = x < hidden ? hidden : x;
+    }
+    for (Index j = 0; j < n; ++j)
+        for (Index i = 0; i < s.lanes; i += V::width) {
+            const V x = simd::load<Arch>(at + i - j);
+            T* to = s.row(j) + i;
+            simd::store(to, select(x <= V(hidden), V(hidden), simd::load<Arch>(to) + x));
+        }
+}
+
 /// Adds biases, hides keys. `scratch` holds mask_scratch(keys, lanes) elements.
 template <class Arch, class T>
 void mask_scores(const AttentionProblem<T>& p, const ScoreBlock<T>& s, T* scratch) {
     using V = simd::Vec<T, Arch>;
     using L = ScoreLimits<T>;
     using I = simd::signed_of_size<sizeof(T)>;
-    const AttentionRule<T>& rule = p.rule;
+    AttentionRule<T> rule = p.rule;
     const V hidden = L::hidden;
     const Index n = s.keys.size(), queries = s.queries.size();
+    if (rule.add.data && rule.add.by_distance()) {
+        add_distance_bias<Arch>(p, s, scratch);
+        rule.add.data = nullptr;
+    }
     if (rule.add.data || rule.keep.data) {
         const bool one_row = (!rule.add.data || rule.add.query_stride == 0) &&
                              (!rule.keep.data || rule.keep.query_stride == 0);  // all queries have the same mask

@@ -22,12 +22,14 @@ struct HeadRows {
     }
 };
 
-/// A mask [batch, heads, queries, keys] of any strides; 0 where it repeats. Null data: none.
+/// A mask [batch, heads, queries, keys] of any strides; 0 where it repeats. Null data: none. Strides of -1 and 1 for
+/// queries and keys let elements depend on their distance alone; `data` is then the element of distance 0.
 template <class T>
 struct MaskView {
     T* data = nullptr;
     Index batch_stride = 0, head_stride = 0, query_stride = 0, key_stride = 0;
 
+    bool by_distance() const { return query_stride == -1 && key_stride == 1; }
     T* at(Index b, Index h, Index query, Index key) const {
         return data + b * batch_stride + h * head_stride + query * query_stride + key * key_stride;
     }
