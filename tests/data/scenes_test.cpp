@@ -82,7 +82,7 @@ TEST_CASE("Scenes: numbers, sizes, places and overlaps of objects are as the opt
                 const double cw = std::min(x2, double(boxes(other, 2))) - std::max(x1, double(boxes(other, 0)));
                 const double ch = std::min(y2, double(boxes(other, 3))) - std::max(y1, double(boxes(other, 1)));
                 const double area = double((boxes(other, 2) - boxes(other, 0)) * (boxes(other, 3) - boxes(other, 1)));
-                CHECK(std::max(cw, 0.0) * std::max(ch, 0.0) <= 0.4 * std::min(w * h, area) + 1e-9);
+                CHECK(std::max(cw, 0.0) * std::max(ch, 0.0) <= 0.25 * std::min(w * h, area) + 1e-9);
             }
             seen.insert(Index(classes(k)));
         }
@@ -186,10 +186,10 @@ TEST_CASE("Scenes: images that are views, and errors") {
           "Scenes: there must be images and a label for each ([0, 4, 4] and [0])");
     CHECK(test::message_of<ValueError>([&] { data::Scenes(images, labels, {.fewest = 7}); }) ==
           "Scenes: the number of objects must lie in a range from 0 up but lies in [7, 6] (1000 scenes)");
-    CHECK(test::message_of<ValueError>([&] { data::Scenes(images, labels, {.side = 32}); }) ==
-          "Scenes: sizes must lie in [1, 32] but lie in [24, 64]");
+    CHECK(test::message_of<ValueError>([&] { data::Scenes(images, labels, {.side = 24}); }) ==
+          "Scenes: sizes must lie in [1, 24] but lie in [32, 64]");
     CHECK(test::message_of<ValueError>([&] { data::Scenes(images, labels, {.faintest = 1.5}); }) ==
-          "Scenes: stretch must be at least 1, covered not negative and faintest lie in [0, 1] (1.2, 0.4, 1.5)");
+          "Scenes: stretch must be at least 1, covered not negative and faintest lie in [0, 1] (1.2, 0.25, 1.5)");
     CHECK(test::message_of<ValueError>([&] { data::Scenes(images, labels, {.scenes = 3})[3]; }) ==
           "Scenes: index 3 must lie in [0, 3)");
 }

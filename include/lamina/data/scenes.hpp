@@ -14,10 +14,10 @@ struct ScenesOptions {
     Index scenes = 1000;                ///< number of samples
     Index side = 128;                   ///< height and width of a scene
     Index fewest = 1, most = 6;         ///< objects on it
-    Index smallest = 24, largest = 64;  ///< longer side of an object
+    Index smallest = 32, largest = 64;  ///< longer side of an object
     double stretch = 1.2;               ///< its width by its height changes by a factor in [1 / stretch, stretch]
-    double covered = 0.4;               ///< two boxes share at most this part of the smaller one
-    double faintest = 0.5;              ///< least opacity of an object
+    double covered = 0.25;              ///< two boxes share at most this part of the smaller one
+    double faintest = 0.75;             ///< least opacity of an object
     double texture = 1;                 ///< how strong the background's patterns are; 0 leaves one colour
     std::uint8_t cutout = 12;           ///< pixels of an image that are at most so bright show what is behind
 };
@@ -164,7 +164,7 @@ private:
         for (Index c = 0; c < 3; ++c) std::fill_n(y + c * plane, plane, rng.uniform(0.1f, 0.8f));
         if (o_.texture == 0) return out;
         for (Index cells = 3; cells < side; cells *= 2) {
-            const auto strength = float(o_.texture * 0.5 * draw(rng) * draw(rng));
+            const auto strength = float(o_.texture * 0.35 * draw(rng) * draw(rng));
             auto clouds = rand<float>(rng, Shape{1, 3, cells, cells});
             // The channels move together for the most part: clouds are rather light and dark than coloured.
             float* const x = clouds.mutable_data();
