@@ -36,7 +36,8 @@ TEST_CASE("CenterNet on DLA-34: golden maps (large)") {
         for (const auto& [name, tensor] : state) {
             if (name.ends_with("num_batches_tracked")) continue;
             ++floating;
-            CHECK_MESSAGE(official.find('"' + name + '"') != official.npos, name << " is not an official name");
+            const std::string quoted = '"' + name + '"';
+            CHECK_MESSAGE(official.find(quoted) != official.npos, quoted << " is not an official name");
         }
         CHECK(floating == std::count(official.begin(), official.end(), '"') / 2);
         const auto x = c.tensor<float, 4>("in.x");
