@@ -153,6 +153,20 @@ TEST_CASE("CenterNetMobileNet: images one by one and together, fused, watched an
     CHECK(test::max_error(recorded.sides, alone.sides) < 1e-4);
 }
 
+TEST_CASE("CenterNetMobileNet: a block filters its expansion in bands as it does at once") {
+    random::Rng rng(3);
+    for (const Index kernel : {3, 5})
+        for (const Index stride : {1, 2})
+            for (const Index height : {1, 4, 19}) {
+                models::MobileNetBlock block({3, 10, 3, kernel, stride, true, 0});
+                nn::reset_parameters(block, rng);
+                const auto x = test::wave<float>(Shape{1, 3, height, 21});
+                const auto whole = nn::chain(block.expanded(x), block.depthwise, models::HalfHardswish{});
+                for (const Index rows : {1, 2, 5, 64})
+                    CHECK(test::max_error(block.filtered_in_bands(x, rows), whole) < 1e-6);
+            }
+}
+
 TEST_CASE("CenterNetMobileNet: misfits") {
     const models::CenterNetMobileNet net;
     CHECK_THROWS_WITH_AS(net(zeros<float>(Shape{1, 3, 64, 48})),
@@ -173,7 +187,7 @@ TEST_CASE("CenterNetMobileNet: boxes lie around the peaks, the best of those tha
     put(1, 49, 3, 5, 0.9F, {1, 2, 3, 4});
     put(1, 29, 3, 5, 0.8F, {1, 2, 3, 4});  // another class at the same place
     put(1, 7, 6, 1, 0.3F, {4, 8, 2, 2});
-    put(1, 7, 7, 1, 0.25F, {1, 1, 1, 1});  // no peak: its neighbour is higher
+    put(1, 7, 7, 1, 0.25F, {1, 1, 1, 1});   // no peak: its neighbour is higher
     put(1, 70, 0, 7, 0.19F, {1, 1, 1, 1});  // not above the threshold
     const auto found = models::centernet_mobilenet_decode(maps);
     REQUIRE(found.size() == 2);

@@ -1,6 +1,7 @@
 #pragma once
 // The head of the MobileNetV3 CenterNet: three maps of the backbone meet the last one on its way up, two separable
 // convolutions a step; a gate by channel; two outputs.
+#include <lamina/nn/chain.hpp>
 #include <lamina/nn/conv.hpp>
 #include <lamina/nn/squeeze_excitation.hpp>
 #include <lamina/ops/concat.hpp>
@@ -61,6 +62,13 @@ struct SeparableConv {
     Tensor<float, 4> operator()(const Tensor<float, 4>& x, const Next&... next) const {
         return nn::observed(*this, nn::chain(x, depthwise, pointwise, next...));
     }
+    /// Of x times `gate` [1, channels, 1, 1], which is taken into the filters, so that no map is stored for it; nobody
+    /// may record.
+    template <class... Next>
+    Tensor<float, 4> gated(const Tensor<float, 4>& x, const Tensor<float, 4>& gate, const Next&... next) const {
+        const auto filters = depthwise.weight * reshape(gate, Shape{gate.dim(1), 1, 1, 1});
+        return nn::chain(conv2d(x, filters, {}, depthwise.options), pointwise, next...);
+    }
     static void members(auto& self, auto&& visit) {
         visit("depthwise", self.depthwise);
         visit("pointwise", self.pointwise);
@@ -105,10 +113,11 @@ struct CenterNetMobileNetGate {
         : squeeze(detail::same_conv(channels, squeezed, 1)),
           excite(detail::same_conv(squeezed, channels, 1, 1, 1, false)) {}
 
-    Tensor<float, 4> operator()(const Tensor<float, 4>& x) const {
-        const auto gate = nn::chain(adaptive_avg_pool2d(x, 1), squeeze, nn::ReLU{}, excite, nn::Sigmoid{});
-        return nn::observed(*this, x * gate);
+    /// The factors [N, channels, 1, 1].
+    Tensor<float, 4> factors(const Tensor<float, 4>& x) const {
+        return nn::chain(adaptive_avg_pool2d(x, 1), squeeze, nn::ReLU{}, excite, nn::Sigmoid{});
     }
+    Tensor<float, 4> operator()(const Tensor<float, 4>& x) const { return nn::observed(*this, x * factors(x)); }
 };
 
 /// The outputs of a CenterNetMobileNetHead.
@@ -125,7 +134,12 @@ struct CenterNetMobileNetHead {
 
     CenterNetMobileNetHeadMaps operator()(std::span<const Tensor<float, 4>, 3> taps,
                                           const Tensor<float, 4>& last) const {
-        const auto x = gate(quarter(taps[0], eighth(taps[1], sixteenth(taps[2], last))));
+        const auto joined = quarter(taps[0], eighth(taps[1], sixteenth(taps[2], last)));
+        if (joined.dim(0) == 1 && nn::may_fuse()) {
+            const auto factors = gate.factors(joined);
+            return {classes.gated(joined, factors, nn::Sigmoid{}), sides.gated(joined, factors) * 16.0F};
+        }
+        const auto x = gate(joined);
         return {classes(x, nn::Sigmoid{}), sides(x) * 16.0F};
     }
     static void members(auto& self, auto&& visit) {
