@@ -1,6 +1,6 @@
 #!/bin/sh
 # sh bench/run.sh [filter] [--benchmark_…]   builds and runs the Google Benchmark suite for this machine
-# sh bench/run.sh --peers [filter]           times the same workloads with oneDNN, OpenBLAS and libtorch beside ours
+# sh bench/run.sh --peers [filter]           times the same workloads with oneDNN, ONNX Runtime, OpenBLAS, libtorch too
 # sh bench/run.sh --crossover [option…]      time and memory against length for four kinds of attention, as pictures
 # sh bench/run.sh --compile [header…]        seconds and memory that the headers and the quickstart take to compile
 set -eu
