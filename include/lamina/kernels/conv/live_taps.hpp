@@ -23,11 +23,12 @@ struct LiveTaps {
     template <class T>
     Ref<Storage> pick(const T* w) const {
         auto storage = room<T>();
-        T* to = reinterpret_cast<T*>(storage->data());
-        each_plane([&](Index plane) {
-            T* row = to + plane * live.taps();
-            for (Index y = 0; y < live.kernel_h; ++y)
-                for (Index x = 0; x < live.kernel_w; ++x) *row++ = w[place(plane, y, x)];
+        T* const to = reinterpret_cast<T*>(storage->data());
+        each_run([&](Index begin, Index end) {
+            for (Index i = 0; i < live.taps(); ++i) {
+                const T* const from = w + place(i);
+                for (Index plane = begin; plane < end; ++plane) to[plane * live.taps() + i] = from[plane * all.taps()];
+            }
         });
         return storage;
     }
@@ -39,12 +40,12 @@ struct LiveTaps {
     /// Gradients of the live taps to those of all, whose others are zero; adds when `accumulate`.
     template <class T>
     void spread(const T* from, T* dw, bool accumulate) const {
-        each_plane([&](Index plane) {
-            const T* row = from + plane * live.taps();
-            T* to = dw + plane * all.taps();
-            for (Index i = 0; i < all.taps() && !accumulate; ++i) to[i] = T(0);
-            for (Index y = 0; y < live.kernel_h; ++y)
-                for (Index x = 0; x < live.kernel_w; ++x) dw[place(plane, y, x)] += *row++;
+        each_run([&](Index begin, Index end) {
+            for (Index i = begin * all.taps(); i < end * all.taps() && !accumulate; ++i) dw[i] = T(0);
+            for (Index i = 0; i < live.taps(); ++i) {
+                T* const to = dw + place(i);
+                for (Index plane = begin; plane < end; ++plane) to[plane * all.taps()] += from[plane * live.taps() + i];
+            }
         });
     }
 
@@ -60,13 +61,14 @@ private:
         return first;
     }
     Index planes() const { return all.out_channels * all.group_in(); }
-    Index place(Index plane, Index y, Index x) const {
-        return (plane * all.kernel_h + top + y) * all.kernel_w + left + x;
-    }
+    /// Where live tap i stands among all.
+    Index place(Index i) const { return (top + i / live.kernel_w) * all.kernel_w + left + i % live.kernel_w; }
+    /// Calls f(begin, end) for runs of planes whose taps fit L1.
     template <class F>
-    void each_plane(F f) const {
+    void each_run(F f) const {
+        const Index run = 1 + 2048 / all.taps();
         parallel::for_range(planes(), parallel::grain_for(all.taps()), [&](Index begin, Index end) {
-            for (Index plane = begin; plane < end; ++plane) f(plane);
+            for (Index plane = begin; plane < end; plane += run) f(plane, plane + run < end ? plane + run : end);
         });
     }
 };
