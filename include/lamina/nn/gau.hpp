@@ -141,17 +141,14 @@ private:
                                          : f == GauFunction::laplace ? Weighing::laplace
                                                                      : Weighing::relu_squared,
                              .average = f == GauFunction::relu2};
-        Tensor<T, 4> bias;
-        if (rel_pos_bias) {
-            const bool divided = f == GauFunction::relu2_bias_in || f == GauFunction::laplace;
-            bias = unsqueeze((*rel_pos_bias)(q.dim(1), n, first, divided ? length : 1), 0);
-        }
+        const bool divided = f == GauFunction::relu2_bias_in || f == GauFunction::laplace;
         if (f == GauFunction::softmax_plus) {
             const Tensor<T, 3> scales = length_scales(q, keep, first, n);
             q = q * scales;
-            if (rel_pos_bias) bias = bias * unsqueeze(scales, 1);
+            if (rel_pos_bias) mask.add = unsqueeze((*rel_pos_bias)(q.dim(1), n, first), 0) * unsqueeze(scales, 1);
+        } else if (rel_pos_bias) {
+            mask.distance = rel_pos_bias->by_distance(q.dim(1), n, first, divided ? length : 1);
         }
-        if (rel_pos_bias) mask.add = bias;
         return multi_head_attention(q, k, v, 1, mask, how);
     }
     /// log(n_i) / log(512) [B or 1, n, 1].

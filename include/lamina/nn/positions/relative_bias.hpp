@@ -53,10 +53,14 @@ struct RelativeBias {
     /// For queries at positions first, first + 1, … and keys at 0, 1, …, times `factor`. A view of one number for each
     /// distance: rows overlap, and none of the n * m pairs is stored.
     Tensor<T, 3> operator()(Index n, Index m, Index first = 0, double factor = 1) const {
-        auto bucket = empty<std::int64_t>(Shape{n + m});
-        for (Index i = 0; i < n + m; ++i) bucket.mutable_data()[i] = relative_bucket(i - (n - 1) - first, options);
-        const auto rows = permute(embedding(bucket, weight), {1, 0}) * T(options.scale * factor);
-        return observed(*this, along_diagonals(rows, n, m));
+        return observed(*this, along_diagonals(by_distance(n, m, first, factor), n, m));
+    }
+    /// The numbers themselves [heads, n + m - 1], for AttentionMask::distance: key - query from 1 - n - first on.
+    Tensor<T, 2> by_distance(Index n, Index m, Index first = 0, double factor = 1) const {
+        auto bucket = empty<std::int64_t>(Shape{n + m > 0 ? n + m - 1 : 0});
+        for (Index i = 0; i < bucket.numel(); ++i)
+            bucket.mutable_data()[i] = relative_bucket(i - (n - 1) - first, options);
+        return permute(embedding(bucket, weight), {1, 0}) * T(options.scale * factor);
     }
     static void members(auto& self, auto&& visit) { visit("relative_attention_bias.weight", self.weight); }
 
