@@ -105,7 +105,7 @@ struct FLASH {
         cache.linear.append(p.linear_k, p.linear_k, 1);
         const Index held = cache.quadratic.size();
         AttentionMask<T> mask;
-        if (rel_pos_bias) mask.add = unsqueeze((*rel_pos_bias)(1, held, held - 1), 0);
+        if (rel_pos_bias) mask.distance = rel_pos_bias->by_distance(1, held, held - 1);
         const auto values = squeeze(cache.quadratic.values(), 1);
         const auto near =
             multi_head_attention(p.quad_q, squeeze(cache.quadratic.keys(), 1), values, 1, mask, weights());
@@ -161,7 +161,7 @@ private:
             return reshape(whole, Shape{batch * (whole.dim(1) / c), c, x.dim(2)});
         };
         AttentionMask<T> mask;
-        if (rel_pos_bias) mask.add = unsqueeze((*rel_pos_bias)(c, c), 0);
+        if (rel_pos_bias) mask.distance = rel_pos_bias->by_distance(c, c);
         if (keep) {
             const Index n = (keep->dim(1) + c - 1) / c * c;
             auto all = zeros<bool>(Shape{batch, n});
