@@ -357,29 +357,26 @@ void attention_grad(const AttentionProblem<T>& p, HeadRows<const T> o, const T* 
     const Index parts = detail::larger(1, detail::smaller(detail::attention_grad_parts, g.keys / 256));
     const Index rows = shared * g.queries, size = rows * g.width;
     const bool shares = add.data && add.by_distance() && parts > 1;  // all keys meet all distances
+    const Index others = grads.q.data ? parts - 1 : 0;               // the first part writes where all belongs
     const Ref<Storage> storage =
-        Storage::allocate(std::size_t(parts > 1 ? parts * (size + (shares ? mask_size : 0)) : 0) * sizeof(T));
-    T *const partial = reinterpret_cast<T*>(storage->data()), *const copies = partial + parts * size;
+        Storage::allocate(std::size_t(others * size + (shares ? parts * mask_size : 0)) * sizeof(T));
+    T *const partial = reinterpret_cast<T*>(storage->data()), *const copies = partial + others * size;
     for (Index i = 0; i < heads; ++i) {
         const Index b = i / g.kv_heads, kv = i % g.kv_heads;
-        const bool whole = parts == 1 || !grads.q.data;
         parallel::for_each(parts, [&](Index t) {
             const AttentionGradients<T> own = shares ? copy_of(copies, t) : grads;
-            T* const first = partial + t * size - kv * size;  // so that head kv * shared begins the part
-            Task(p, o, stats, d_o, own, b, kv, detail::piece(g.keys, parts, t))
-                .run(whole ? grads.q : HeadRows<T>{first, 0, g.queries * g.width, g.width},
-                     whole && grads.accumulate_q);
+            Task task(p, o, stats, d_o, own, b, kv, detail::piece(g.keys, parts, t));
+            if (t == 0 || others == 0) return task.run(grads.q, grads.accumulate_q);
+            T* const first = partial + (t - 1) * size - kv * size;  // so that head kv * shared begins the part
+            task.run({first, 0, g.queries * g.width, g.width}, false);
         });
         if (shares) add_copies(copies, parts);
-        if (whole) continue;
-        parallel::for_range(rows, parallel::grain_for(parts * g.width), [&](Index begin, Index end) {
+        if (others == 0) continue;
+        parallel::for_range(rows, parallel::grain_for(others * g.width), [&](Index begin, Index end) {
             for (Index r = begin; r < end; ++r) {
                 T* const to = grads.q.at(b, kv * shared + r / g.queries, r % g.queries);
-                for (Index f = 0; f < g.width; ++f) {
-                    T sum = grads.accumulate_q ? to[f] : T(0);
-                    for (Index t = 0; t < parts; ++t) sum += partial[t * size + r * g.width + f];
-                    to[f] = sum;
-                }
+                for (Index f = 0; f < g.width; ++f)
+                    for (Index t = 0; t < others; ++t) to[f] += partial[t * size + r * g.width + f];
             }
         });
     }
