@@ -126,6 +126,7 @@ Contestants contestants(const MaxPool&);
 Contestants contestants(const Suppression&);
 Contestants contestants(const RoiAlign&);
 Contestants contestants(const Network&);
+Contestants contestants(const CenterNetForward&);
 Contestants contestants(const Attention&);
 Contestants contestants(const EncoderLayer&);
 Contestants contestants(const CenterNetMobileNet&);
