@@ -81,6 +81,7 @@
 #include <lamina/kernels/attention/few_queries.hpp>
 #include <lamina/kernels/attention/forward.hpp>
 #include <lamina/kernels/attention/linear.hpp>
+#include <lamina/kernels/attention/linear_chunk.hpp>
 #include <lamina/kernels/attention/linear_grad.hpp>
 #include <lamina/kernels/attention/mask.hpp>
 #include <lamina/kernels/attention/panel.hpp>
@@ -118,12 +119,15 @@
 #include <lamina/kernels/conv/direct/weights.hpp>
 #include <lamina/kernels/conv/geometry.hpp>
 #include <lamina/kernels/conv/im2col.hpp>
+#include <lamina/kernels/conv/live_taps.hpp>
 #include <lamina/kernels/conv/patches.hpp>
+#include <lamina/kernels/conv/pixel_pairs.hpp>
 #include <lamina/kernels/conv/strided.hpp>
 #include <lamina/kernels/conv/strided/plan.hpp>
 #include <lamina/kernels/conv/strided/taps.hpp>
 #include <lamina/kernels/conv/strided_copy.hpp>
 #include <lamina/kernels/conv/transposed.hpp>
+#include <lamina/kernels/conv/whole.hpp>
 #include <lamina/kernels/conv/winograd/blocks.hpp>
 #include <lamina/kernels/conv/winograd/forward.hpp>
 #include <lamina/kernels/conv/winograd/grad_weight.hpp>
@@ -141,6 +145,7 @@
 #include <lamina/kernels/gemm/epilogue.hpp>
 #include <lamina/kernels/gemm/gemm.hpp>
 #include <lamina/kernels/gemm/gemv.hpp>
+#include <lamina/kernels/gemm/gemv_packed.hpp>
 #include <lamina/kernels/gemm/matrix.hpp>
 #include <lamina/kernels/gemm/pack.hpp>
 #include <lamina/kernels/gemm/tile.hpp>
@@ -273,6 +278,7 @@
 #include <lamina/ops/weight_norm.hpp>
 
 #include <lamina/nn/activation.hpp>
+#include <lamina/nn/affine.hpp>
 #include <lamina/nn/batch_norm.hpp>
 #include <lamina/nn/chain.hpp>
 #include <lamina/nn/conv.hpp>
@@ -285,6 +291,7 @@
 #include <lamina/nn/flash.hpp>
 #include <lamina/nn/flatten.hpp>
 #include <lamina/nn/fold.hpp>
+#include <lamina/nn/folded_norm.hpp>
 #include <lamina/nn/gau.hpp>
 #include <lamina/nn/group_norm.hpp>
 #include <lamina/nn/init.hpp>
@@ -408,12 +415,31 @@
 #include <lamina/io/npy.hpp>
 #include <lamina/io/pixels.hpp>
 #include <lamina/io/safetensors.hpp>
+#include <lamina/io/tfjs.hpp>
 
 #include <lamina/data/augment.hpp>
 #include <lamina/data/cifar.hpp>
 #include <lamina/data/dataset.hpp>
 #include <lamina/data/loader.hpp>
+#include <lamina/data/scenes.hpp>
 #include <lamina/data/text.hpp>
 
+#include <lamina/models/centernet.hpp>
+#include <lamina/models/centernet_decode.hpp>
+#include <lamina/models/centernet_dla.hpp>
+#include <lamina/models/centernet_heads.hpp>
+#include <lamina/models/centernet_image.hpp>
+#include <lamina/models/centernet_loss.hpp>
+#include <lamina/models/centernet_mobilenet.hpp>
+#include <lamina/models/centernet_mobilenet_head.hpp>
+#include <lamina/models/centernet_mobilenet_weights.hpp>
+#include <lamina/models/centernet_targets.hpp>
+#include <lamina/models/dla.hpp>
+#include <lamina/models/flash_quad.hpp>
+#include <lamina/models/flash_transformer.hpp>
+#include <lamina/models/gau_alpha.hpp>
+#include <lamina/models/language_model.hpp>
+#include <lamina/models/linear_transformer.hpp>
 #include <lamina/models/mobilenet_v3.hpp>
 #include <lamina/models/resnet.hpp>
+#include <lamina/models/sampling.hpp>
