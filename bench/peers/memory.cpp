@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace peers {
@@ -21,35 +22,45 @@ double status(const char* key) {
     return kilobytes;
 }
 
-/// Megabytes that preparing and running `contestant` adds at most to what is there, or less than 0 when it fails.
-double peak_of(const Contestant& contestant) {
+/// What a child tells: at most so many megabytes are added to what is there by preparing and running a contestant.
+struct Report {
+    double peak = -1;
+    char name[120] = "";
+};
+
+/// The report about contestant `i` of the row, from a process that has run nothing else; no name when there is none.
+Report report_of(const Row& row, std::size_t i) {
+    Report report;
     int ends[2];
-    if (::pipe(ends) != 0) return -1;
+    if (::pipe(ends) != 0) return report;
     const pid_t child = ::fork();
     if (child == 0) {
-        const double before = status("VmRSS:");
-        const Call call = contestant.prepare();
-        for (int i = 0; i < 3; ++i) call.run();
-        const double peak = (status("VmHWM:") - before) / 1024;
-        const auto written = ::write(ends[1], &peak, sizeof peak);
-        ::_exit(written == sizeof peak ? 0 : 1);
+        if (const auto all = row.contestants(); i < all.size()) {
+            std::snprintf(report.name, sizeof report.name, "%s, %s", all[i].library.c_str(), all[i].variant.c_str());
+            const double before = status("VmRSS:");
+            const Call call = all[i].prepare();
+            for (int run = 0; run < 3; ++run) call.run();
+            report.peak = (status("VmHWM:") - before) / 1024;
+        }
+        ::_exit(::write(ends[1], &report, sizeof report) == sizeof report ? 0 : 1);
     }
     ::close(ends[1]);
-    double peak = -1;
-    if (::read(ends[0], &peak, sizeof peak) != sizeof peak) peak = -1;
+    if (::read(ends[0], &report, sizeof report) != sizeof report) report = {};
     ::close(ends[0]);
     if (child > 0) ::waitpid(child, nullptr, 0);
-    return peak;
+    return report;
 }
 
 }  // namespace
 
 void print_memory(const Row& row) {
     std::printf("%s\n", row.name.c_str());
-    for (const auto& contestant : row.contestants())
-        std::printf("  %8.1f MB  %s, %s\n", peak_of(contestant), contestant.library.c_str(),
-                    contestant.variant.c_str());
-    std::fflush(stdout);
+    for (std::size_t i = 0;; ++i) {
+        const Report report = report_of(row, i);
+        if (!*report.name) break;
+        std::printf("  %8.1f MB  %s\n", report.peak, report.name);
+        std::fflush(stdout);
+    }
 }
 
 }  // namespace peers
