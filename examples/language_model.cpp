@@ -161,7 +161,8 @@ Run train_model(Model& model, const Text& text, const Settings& s, const std::st
         optimizer.step(optim::clip_scale(optim::grad_norm(optimizer.parameters()), 1));
         ++step;
         spent = before + progress.seconds();
-        if (run.seconds.empty() || spent - run.seconds.back() > s.seconds / 400) {
+        // The first fall from 8 bits would leave no room for what follows.
+        if (done() > 0.05 && (run.seconds.empty() || spent - run.seconds.back() > s.seconds / 400)) {
             run.seconds.push_back(spent);
             run.curve.push_back(bits.value());
         }
