@@ -9,6 +9,7 @@
 #include <lamina/models/centernet_loss.hpp>
 #include <lamina/models/resnet.hpp>
 #include <lamina/nn/upsample.hpp>
+#include <lamina/ops/index.hpp>
 #include <lamina/ops/slice.hpp>
 #include <lamina/optim/adam.hpp>
 #include <lamina/optim/average.hpp>
@@ -142,7 +143,11 @@ void save_picture(const SmallCenterNet& network, const HeldOut& held_out, Index 
         cells.push_back(drawn(scene, truth.boxes, truth.classes, nullptr));
         text.push_back("ground truth");
         const auto found = models::centernet_detect(network, scene, {.threshold = 0.3}).front();
-        cells.push_back(drawn(scene, found.boxes, found.classes, &found.scores));
+        // Where classes compete for an object the surest one is shown.
+        const auto best = vision::nms(found.boxes, found.scores, 0.6);
+        const auto scores = index_select(found.scores, 0, best);
+        cells.push_back(
+            drawn(scene, index_select(found.boxes, 0, best), index_select(found.classes, 0, best), &scores));
         text.push_back("detections");
     }
     io::save_png("centernet.png", io::image_grid(cat(cells), text, {}, {.columns = 6, .scale = 1}));
