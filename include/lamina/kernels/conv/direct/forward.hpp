@@ -154,25 +154,39 @@ private:
         const Piece rows = strip.rows;
         const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
         const bool exact = !plan_.flat || pitch == out_w;
+        // What an epilogue reads again stays in L1 only where rows of the result do not crowd there.
+        const bool crowded = !std::is_same_v<Finish, NoEpilogue> && target.last && crowds_cache<T>(target.plane);
+        const bool fetches = exact && task.depth <= DirectPolicy::fetch_depth;
         const Index runs = plan_.flat ? 1 : rows.size();
         const Index length = plan_.flat ? (rows.size() - 1) * pitch + out_w : strip.columns.size();
-        T* buffer = exact ? nullptr : parallel::scratch<T>(channels * Plan::panel, DirectPolicy::buffer_slot);
+        T* buffer =
+            exact && !crowded ? nullptr : parallel::scratch<T>(channels * Plan::panel, DirectPolicy::buffer_slot);
         for (Index run = 0; run < runs; ++run)
             for (Index at = 0; at < length; at += Plan::panel) {
                 const Index pixels = smaller(Plan::panel, length - at);
                 // Where rows lie one behind the other, the place in a run is the place in the plane.
                 const Index row = exact ? run : at / pitch, column = exact ? at : at - row * pitch;
                 const Index position = (rows.begin + row) * out_w + strip.columns.begin + column;
-                const bool direct = exact || column + pixels <= out_w;
+                const bool direct = !crowded && (exact || column + pixels <= out_w);
                 task.strip = data + run * pitch + at;
                 task.out = direct ? target.y + position : buffer;
                 task.out_row = direct ? target.plane : Plan::panel;
                 task.columns = direct ? pixels - (pixels > Plan::lanes ? Plan::lanes : 0) : Plan::lanes;
                 task.accumulate = direct && target.add;
+                if (fetches && at + Plan::panel < length) fetch_next(target, channels, position + Plan::panel);
                 pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
                 if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
+                else if (exact) store_rows<Arch>(target, buffer, Plan::panel, channels, position, pixels, finish);
                 else store_pieces(target, buffer, channels, rows.begin + row, column, pixels, finish);
             }
+    }
+
+    /// Asks for the lines of the result that the next tile writes.
+    static void fetch_next(const DirectTarget<T>& target, Index channels, Index position) {
+        constexpr Index line = 64 / Index(sizeof(T));
+        const T* row = target.y + position;
+        for (Index i = 0; i < channels; ++i, row += target.plane)
+            for (Index j = 0; j < Plan::panel; j += line) simd::prefetch_write(row + j);
     }
 
     /// Stores from a buffer what lies within rows: `pixels` from `column` of output row `row` on, rows a pitch apart.

@@ -12,6 +12,7 @@ struct DirectPolicy {
     static constexpr Index least_pixels = 192;        ///< of a strip, so that weights from memory are used often enough
     static constexpr Index deepest = 2304;            ///< terms of a sum in one pass: a tile's weights stay in L2
     static constexpr Index visits_worth_packing = 3;  ///< of strips by each tile
+    static constexpr Index fetch_depth = 64;          ///< most terms that are too few to hide waiting for the result
     static constexpr double parallel_work = 1 << 20;  ///< multiplications and additions that pay for a second thread
     // Of parallel::scratch.
     static constexpr int strip_slot = 10, buffer_slot = 11, offset_slot = 12, weight_slot = 13, sum_slot = 14;
@@ -75,7 +76,9 @@ Conv2dGeometry reshaped(Conv2dGeometry g) {
 template <class Arch, class T>
 DirectPlan<Arch, T>::DirectPlan(const Conv2dGeometry& sizes) : StripLayout(reshaped<Arch, T>(sizes)) {
     choose_lanes();
-    in_place = g.pointwise() && (channel_lanes || (g.plane() % lanes == 0 && !crowds_cache<T>(g.plane())));
+    // Where planes crowd the cache, lines do not outlive one visit, which should need the whole of them.
+    const bool stays = panel * Index(sizeof(T)) >= 64 || !crowds_cache<T>(g.plane());
+    in_place = g.pointwise() && (channel_lanes || (g.plane() % lanes == 0 && stays));
     cut();
 }
 

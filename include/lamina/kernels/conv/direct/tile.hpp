@@ -30,7 +30,7 @@ using DirectTile = void (*)(const DirectTask<T>&);
 template <class Arch, class T, int Rows, int Vectors>
 void pixel_lanes_tile(const DirectTask<T>& t) {
     using V = simd::Vec<T, Arch>;
-    constexpr int width = V::width, bases = (Rows + 2) / 3;
+    constexpr int width = V::width, bases = (Rows + 2) / 3, line = 64 / int(sizeof(T));
     // One base for three rows, as in the matrix product's tile.
     const T* row[bases];
     LAMINA_UNROLL
@@ -49,6 +49,9 @@ void pixel_lanes_tile(const DirectTask<T>& t) {
         V x[Vectors];
         LAMINA_UNROLL
         for (int j = 0; j < Vectors; ++j) x[j] = simd::load<Arch>(pixels + j * width);
+        // What the next tile of these channels reads: channels lie too far apart for the processor to foresee it.
+        LAMINA_UNROLL
+        for (int j = 0; j < Vectors * width; j += line) simd::prefetch(pixels + Vectors * width + j);
         LAMINA_UNROLL
         for (int i = 0; i < Rows; ++i) {
             const V w = simd::broadcast<Arch>(row[i / 3] + i % 3 * weight_row);
