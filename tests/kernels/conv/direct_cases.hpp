@@ -53,6 +53,8 @@ inline const Case cases[] = {
     square(1, 64, 5, 64, 3, 2, 1, 1, 2),                 // groups of channel lanes
     square(2, 7, 8, 15, 1, 1, 0),                        // pointwise, a plane of whole vectors
     square(2, 33, 7, 50, 1, 1, 0),                       // pointwise, an odd plane
+    square(2, 5, 32, 17, 1, 1, 0),                       // pointwise, planes that crowd the caches
+    square(1, 3, 16, 17, 3, 1, 1),                       // a result that crowds them
     square(2, 8, 9, 40, 1, 2, 0),                        // pointwise with stride
     square(1, 4, 8, 3, 1, 1, 1),                         // pointwise with margins
     square(1, 2, 4, 3, 4, 1, 0),                         // one output
