@@ -176,6 +176,8 @@ private:
                 if (fetches && at + Plan::panel < length) fetch_next(target, channels, position + Plan::panel);
                 pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
                 if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
+                else if (exact && pixels == Plan::panel && !target.add)
+                    store_panel<Arch>(target, buffer, channels, position, finish);
                 else if (exact) store_rows<Arch>(target, buffer, Plan::panel, channels, position, pixels, finish);
                 else store_pieces(target, buffer, channels, rows.begin + row, column, pixels, finish);
             }

@@ -54,6 +54,18 @@ void store_rows(const DirectTarget<T>& to, const T* from, Index stride, Index ch
     }
 }
 
+/// The same for a whole panel of sums that are complete and replace what was there: nothing is left to be asked.
+template <class Arch, class T, class Epilogue>
+void store_panel(const DirectTarget<T>& to, const T* from, Index channels, Index position, const Epilogue& epilogue) {
+    constexpr int width = simd::Vec<T, Arch>::width;
+    T* row = to.y + position;
+    for (Index i = 0; i < channels; ++i, row += to.plane, from += tile_vectors * width)
+        simd::unroll<tile_vectors>([&](auto j) LAMINA_INLINE_LAMBDA {
+            simd::store(row + j * width, finished<Arch>(epilogue, simd::load<Arch>(from + j * width), to.channel + i,
+                                                        position + j * width, simd::FullTag<width>{}, true));
+        });
+}
+
 /// Transposes pixels of lanes of channels, `width` lanes a pixel, and stores them at `position` in the channels' rows.
 template <class Arch, class T, class Epilogue>
 void store_transposed(const DirectTarget<T>& to, const T* from, Index width, Index channels, Index position,
