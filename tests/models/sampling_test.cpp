@@ -33,6 +33,8 @@ TEST_CASE("sampling: frequencies follow the temperature; top-k hides the rest") 
     CHECK(models::sample(Tensor<float, 1>{2.F, 2.F}, rng, {.top_k = 1}) == 0);
     const float low = -INFINITY;
     CHECK(models::sample(Tensor<float, 1>{low, 1.F, low}, rng, {}) == 1);
+    CHECK(models::sample(Tensor<float, 1>{NAN, 1.F, NAN}, rng, {}) == 1);
+    CHECK(models::sample(Tensor<float, 1>{0.F, INFINITY}, rng, {}) == 1);
 }
 
 TEST_CASE("sampling: errors") {

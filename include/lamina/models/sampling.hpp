@@ -3,6 +3,7 @@
 #include <lamina/core/tensor.hpp>
 #include <lamina/random/rng.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -15,32 +16,40 @@ struct SamplingOptions {
 };
 
 /// A token drawn with the probability softmax(logits / temperature) [vocabulary] among the likeliest; of equal logits
-/// the first counts as likelier. Throws ValueError for no logits, a negative temperature or a negative top_k.
+/// the first counts as likelier, NaN as the least likely. Throws ValueError for no logits, a negative temperature or a
+/// negative top_k.
 template <Real T>
 Index sample(const Tensor<T, 1>& logits, random::Rng& rng, const SamplingOptions& options = {}) {
     const Index count = logits.dim(0);
     require<ValueError>(count > 0 && options.temperature >= 0 && options.top_k >= 0,
                         "sample: there must be logits, and temperature and top_k must not be negative, but are ", count,
                         ", ", options.temperature, " and ", options.top_k);
-    const Index kept = options.temperature == 0                     ? 1
-                       : options.top_k > 0 && options.top_k < count ? options.top_k
-                                                                    : count;
-    std::vector<double> weight(std::size_t(count), 0);
-    Index best = -1;
-    double total = 0, highest = 0;
-    for (Index k = 0; k < kept; ++k) {
-        Index next = -1;
-        for (Index i = 0; i < count; ++i)
-            if (weight[std::size_t(i)] == 0 && (next < 0 || logits(i) > logits(next))) next = i;
-        if (k == 0) best = next, highest = double(logits(next));
-        // Never 0, which marks those that are not drawn from.
-        const double p = options.temperature > 0 ? std::exp((double(logits(next)) - highest) / options.temperature) : 1;
-        total += weight[std::size_t(next)] = p > 1e-300 ? p : 1e-300;
+    const auto value = [&](Index i) {
+        const auto logit = double(logits(i));
+        return logit == logit ? logit : -HUGE_VAL;
+    };
+    std::vector<Index> likely(std::size_t(count), 0);
+    for (Index i = 0; i < count; ++i) likely[std::size_t(i)] = i;
+    const bool all = options.top_k == 0 || options.top_k >= count;
+    const auto kept = options.temperature == 0 ? 1 : all ? count : options.top_k;
+    std::partial_sort(likely.begin(), likely.begin() + (kept < count ? kept : 1), likely.end(), [&](Index a, Index b) {
+        const double x = value(a), y = value(b);
+        return x > y || (x == y && a < b);
+    });
+    const Index best = likely[0];
+    if (kept == 1) return best;
+    likely.resize(std::size_t(kept));
+    std::vector<double> weight;
+    double total = 0;
+    for (const Index i : likely) {
+        const double p = std::exp((value(i) - value(best)) / options.temperature);
+        weight.push_back(p > 0 ? p : 0);
+        total += weight.back();
     }
     double left = rng.uniform<double>() * total;
-    for (Index i = 0; i < count; ++i) {
-        left -= weight[std::size_t(i)];
-        if (left < 0) return i;
+    for (std::size_t k = 0; k < weight.size(); ++k) {
+        left -= weight[k];
+        if (left < 0) return likely[k];
     }
     return best;  // rounding
 }
