@@ -2,16 +2,22 @@
 // Attention without softmax as a layer: projections of fast-transformers' AttentionLayer around a feature map.
 #include <lamina/nn/linear.hpp>
 #include <lamina/ops/feature_maps.hpp>
-#include <lamina/ops/linear_attention.hpp>
+#include <lamina/ops/linear_attention_forms.hpp>
 
 namespace lamina::inline LAMINA_ABI::nn {
 
-/// Feature maps to choose from; any type with such members is one.
+/// Feature maps to choose from; any type with such members is one, `attention` being optional.
 struct EluFeatures {
     static constexpr Index count(Index width) { return width; }  ///< features of a head of that width
     template <Real T, int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
         return elu_plus_one(x);
+    }
+    /// All of linear_attention at once, where features need not be kept.
+    template <Real T>
+    static Tensor<T, 4> attention(const Tensor<T, 4>& q, const Tensor<T, 4>& k, const Tensor<T, 4>& v,
+                                  const LinearAttentionOptions& options) {
+        return elu_attention(q, k, v, options);
     }
 };
 struct ReluFeatures {
@@ -63,8 +69,8 @@ struct LinearSelfAttention {
     Tensor<T, 3> operator()(const Tensor<T, 3>& x) const { return (*this)(x, x); }
     /// Queries of `x`, keys and values of `memory` [B, m, width].
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Tensor<T, 3>& memory) const {
-        const auto y = linear_attention(map(apart(query_projection(x))), map(apart(key_projection(memory))),
-                                        apart(value_projection(memory)), how());
+        const auto y =
+            attend(apart(query_projection(x)), apart(key_projection(memory)), apart(value_projection(memory)));
         return observed(*this, out_projection(reshape(y, x.shape())));
     }
 
@@ -94,6 +100,10 @@ struct LinearSelfAttention {
 private:
     LinearAttentionOptions how() const {
         return {.causal = options.causal, .eps = options.eps, .heads = HeadLayout::inside};
+    }
+    Tensor<T, 4> attend(const Tensor<T, 4>& q, const Tensor<T, 4>& k, const Tensor<T, 4>& v) const {
+        if constexpr (requires { Map::attention(q, k, v, how()); }) return Map::attention(q, k, v, how());
+        else return linear_attention(map(q), map(k), v, how());
     }
     Tensor<T, 4> apart(const Tensor<T, 3>& x) const {
         return reshape(x, Shape{x.dim(0), x.dim(1), heads, x.dim(2) / heads});
