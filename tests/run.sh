@@ -85,7 +85,7 @@ if [ "$isa" = aarch64 ]; then
     small=ON
 else
     set -- compiler cmake builder xsimd doctest stb zlib eigen
-    if [ -z "$folders" ]; then set -- "$@" dataset pkg-config; fi
+    if [ -z "$folders" ]; then set -- "$@" dataset photos fortunes pkg-config; fi
     case ";$folders;" in *";distributed;"*) set -- "$@" mpi ;; esac
     lamina_need "$@"
     case $CXX:$sanitizers in clang*:?*) lamina_need clang-rt ;; esac
