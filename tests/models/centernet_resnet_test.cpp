@@ -1,10 +1,7 @@
 #include <lamina/models/centernet.hpp>
-#include <tests/support/golden.hpp>
-#include <tests/support/recipe.hpp>
+#include <tests/models/centernet_golden.hpp>
 
 #include <doctest/doctest.h>
-
-#include <algorithm>
 
 using namespace lamina;
 
@@ -43,27 +40,6 @@ TEST_CASE("CenterNet on ResNet: first values of the necks") {
 }
 
 TEST_CASE("CenterNet on ResNet-18, deformable: golden maps (large)") {
-    for (const auto& c : test::golden_case("centernet/network/resnet18_dcn")) {
-        auto net = models::centernet_resdcn18(3);
-        const auto state = nn::state_dict(net);
-        test::fill_by_recipe(state, c.number("recipe_gain", 1));
-        const std::string official = c.meta("manifest");
-        Index floating = 0;
-        for (const auto& [name, tensor] : state) {
-            if (name.ends_with("num_batches_tracked")) continue;
-            ++floating;
-            const std::string quoted = '"' + name + '"';
-            CHECK_MESSAGE(official.find(quoted) != official.npos, quoted << " is not an official name");
-        }
-        CHECK(floating == std::count(official.begin(), official.end(), '"') / 2);
-        const auto x = c.tensor<float, 4>("in.x");
-        const auto compare = [&](const models::CenterNetOutput& y) {
-            test::check_golden(c, "hm", y.heat);
-            test::check_golden(c, "wh", y.size);
-            test::check_golden(c, "reg", y.offset);
-        };
-        compare(net(x));
-        autograd::Tape tape{.training = false};
-        compare(net(x));
-    }
+    for (const auto& c : test::golden_case("centernet/network/resnet18_dcn"))
+        test::check_golden_centernet(c, models::centernet_resdcn18(3));
 }

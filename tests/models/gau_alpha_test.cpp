@@ -1,6 +1,6 @@
 // GAU-alpha: golden vectors of the unit and of a whole model, initialisation, errors.
 #include <lamina/models/gau_alpha.hpp>
-#include <tests/support/golden.hpp>
+#include <tests/support/golden_module.hpp>
 
 #include <doctest/doctest.h>
 
@@ -23,13 +23,6 @@ models::GauAlphaConfig config_of(const test::GoldenCase& c) {
             .dropout = 0};
 }
 
-template <class M>
-void check_gradients(const test::GoldenCase& c, const M& module) {
-    nn::for_each_tensor(module, [&](const std::string& name, const auto& p) {
-        test::check_golden_grad(c, "param." + name, autograd::grad(p));
-    });
-}
-
 }  // namespace
 
 TEST_CASE("GAU-alpha: golden vectors of the unit") {
@@ -46,7 +39,7 @@ TEST_CASE("GAU-alpha: golden vectors of the unit") {
         test::check_golden(c, "attn", weights);
         tape.backward(sum(y * c.tensor<float, 3>("r.y")) + sum(weights * c.tensor<float, 3>("r.attn")));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
-        check_gradients(c, unit);
+        test::check_golden_parameters(c, unit);
     }
 }
 
@@ -61,7 +54,7 @@ TEST_CASE("GAU-alpha: golden vectors of a model") {
         const auto y = model(ids);
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 3>("r.y"));
-        check_gradients(c, model);
+        test::check_golden_parameters(c, model);
     }
 }
 

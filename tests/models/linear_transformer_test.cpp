@@ -1,21 +1,10 @@
 // The linear attention transformer: golden vectors, local heads against plain masked attention, causality, errors.
 #include <lamina/models/linear_transformer.hpp>
-#include <tests/support/golden.hpp>
+#include <tests/support/golden_module.hpp>
 
 #include <doctest/doctest.h>
 
 using namespace lamina;
-
-namespace {
-
-template <class M>
-void check_gradients(const test::GoldenCase& c, const M& module) {
-    nn::for_each_tensor(module, [&](const std::string& name, const auto& p) {
-        test::check_golden_grad(c, "param." + name, autograd::grad(p));
-    });
-}
-
-}  // namespace
 
 TEST_CASE("linear transformer: golden vectors of the attention") {
     for (const auto& c : test::golden_cases("linear_attention/lucid_SelfAttention")) {
@@ -35,7 +24,7 @@ TEST_CASE("linear transformer: golden vectors of the attention") {
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 3>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
-        check_gradients(c, layer);
+        test::check_golden_parameters(c, layer);
     }
 }
 
@@ -57,7 +46,7 @@ TEST_CASE("linear transformer: golden vectors of a language model") {
         const auto y = model(ids);
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 3>("r.y"));
-        check_gradients(c, model);
+        test::check_golden_parameters(c, model);
     }
 }
 
