@@ -7,8 +7,7 @@
 #include <lamina/io/plot.hpp>
 #include <lamina/models/centernet_decode.hpp>
 #include <lamina/models/centernet_loss.hpp>
-#include <lamina/models/resnet.hpp>
-#include <lamina/nn/upsample.hpp>
+#include <lamina/models/centernet_small.hpp>
 #include <lamina/ops/index.hpp>
 #include <lamina/ops/slice.hpp>
 #include <lamina/optim/adam.hpp>
@@ -33,50 +32,6 @@ struct Settings {
     double seconds = 0;  // when positive: as many epochs as take about so long
     models::CenterNetSizeLoss size_loss = models::CenterNetSizeLoss::giou;
     std::string evaluated = {};  // a checkpoint to look at instead of training
-};
-
-/// Residual blocks down to 1/16 of the scene, and up again to 1/4 with what was there on the way down.
-struct SmallCenterNet {
-    static constexpr std::string_view kind = "SmallCenterNet";
-    static constexpr Index half = 16, quarter = 32, eighth = 80, sixteenth = 160;
-    nn::Conv2d<> stem{3, half, {.kernel = 3, .stride = 2, .padding = 1, .bias = false}};
-    nn::BatchNorm2d<> stem_norm{half};
-    models::BasicBlock<> down4{half, quarter, 2}, down8{quarter, eighth, 2}, down16{eighth, sixteenth, 2},
-        deep{sixteenth, sixteenth, 1};
-    nn::Sequential<nn::Conv2d<>, nn::BatchNorm2d<>> up8 = narrowed(sixteenth, eighth), up4 = narrowed(eighth, quarter);
-    nn::Sequential<nn::Conv2d<>, nn::BatchNorm2d<>, nn::ReLU> mix8 = mixed(eighth), mix4 = mixed(quarter);
-    models::CenterNetHeads heads{quarter, {.classes = classes, .hidden = 32}};
-
-    models::CenterNetOutput operator()(const Tensor<float, 4>& image) const {
-        const nn::Upsample twice{{.scale_factor = 2}};
-        const auto x4 = down4(nn::chain(image - 0.5F, stem, stem_norm, nn::ReLU{}));
-        const auto x8 = down8(x4);
-        const auto y16 = deep(down16(x8));
-        const auto y8 = mix8(nn::chain(y16, up8, twice, nn::Plus{x8}, nn::ReLU{}));
-        return heads(mix4(nn::chain(y8, up4, twice, nn::Plus{x4}, nn::ReLU{})));
-    }
-    static void members(auto& self, auto&& visit) {
-        visit("stem", self.stem);
-        visit("stem_norm", self.stem_norm);
-        visit("down4", self.down4);
-        visit("down8", self.down8);
-        visit("down16", self.down16);
-        visit("deep", self.deep);
-        visit("up8", self.up8);
-        visit("up4", self.up4);
-        visit("mix8", self.mix8);
-        visit("mix4", self.mix4);
-        visit("heads", self.heads);
-    }
-
-private:
-    static nn::Sequential<nn::Conv2d<>, nn::BatchNorm2d<>, nn::ReLU> mixed(Index width) {
-        return nn::Sequential{nn::Conv2d(width, width, {.kernel = 3, .padding = 1, .bias = false}),
-                              nn::BatchNorm2d(width), nn::ReLU{}};
-    }
-    static nn::Sequential<nn::Conv2d<>, nn::BatchNorm2d<>> narrowed(Index in, Index out) {
-        return nn::Sequential{nn::Conv2d(in, out, {.kernel = 1, .bias = false}), nn::BatchNorm2d(out)};
-    }
 };
 
 data::Scenes scenes_of(const std::string& split, Index count, Index fewest = 1) {
@@ -110,11 +65,11 @@ struct HeldOut {
     }
 };
 
-vision::PrecisionAndRecall evaluate(const SmallCenterNet& network, const HeldOut& scenes) {
+vision::PrecisionAndRecall evaluate(const models::SmallCenterNet& network, const HeldOut& scenes) {
     vision::AveragePrecision metric(classes);
     std::size_t at = 0;
     for (const auto& images : scenes.images)
-        for (const auto& found : models::centernet_detect(network, images, {.threshold = 0.01}))
+        for (const auto& found : models::centernet_detect(network, images - 0.5F, {.threshold = 0.01}))
             metric.add(found, scenes.objects[at++]);
     return metric.compute();
 }
@@ -134,7 +89,7 @@ Tensor<std::uint8_t, 4> drawn(const Tensor<float, 4>& scene, const Tensor<float,
 }
 
 /// Held-out scenes in pairs: what is there, and what the network finds with a score of 0.3 and more.
-void save_picture(const SmallCenterNet& network, const HeldOut& held_out, Index count) {
+void save_picture(const models::SmallCenterNet& network, const HeldOut& held_out, Index count) {
     std::vector<Tensor<std::uint8_t, 4>> cells;
     std::vector<std::string> text;
     for (Index i = 0; i < count; ++i) {
@@ -142,7 +97,7 @@ void save_picture(const SmallCenterNet& network, const HeldOut& held_out, Index 
         const auto& truth = held_out.objects[std::size_t(i)];
         cells.push_back(drawn(scene, truth.boxes, truth.classes, nullptr));
         text.push_back("ground truth");
-        const auto found = models::centernet_detect(network, scene, {.threshold = 0.3}).front();
+        const auto found = models::centernet_detect(network, scene - 0.5F, {.threshold = 0.3}).front();
         // Where classes compete for an object the surest one is shown.
         const auto best = vision::nms(found.boxes, found.scores, 0.6);
         const auto scores = index_select(found.scores, 0, best);
@@ -155,7 +110,7 @@ void save_picture(const SmallCenterNet& network, const HeldOut& held_out, Index 
 
 /// A network, what moves its weights, and the mean of these that is evaluated.
 struct Training {
-    SmallCenterNet& network;
+    models::SmallCenterNet& network;
     models::CenterNetLossOptions loss;
     optim::AdamW optimizer{nn::parameters(network), {.weight_decay = 0.02}};
     optim::EMA average{nn::parameters(network), 0.998, true};
@@ -168,7 +123,7 @@ struct Training {
         const auto targets = models::centernet_targets(objects_of(boxes, labels), o);
         optimizer.set_learning_rate(rate);
         autograd::Tape tape;
-        const auto parts = models::centernet_loss(network(images), targets, loss);
+        const auto parts = models::centernet_loss(network(images - 0.5F), targets, loss);
         tape.backward(parts.total);
         optimizer.step();
         average.update();
@@ -178,7 +133,7 @@ struct Training {
 
 /// As many epochs as fit into the seconds, by the time that a few steps and one evaluation take.
 Index epochs_within(double seconds, const HeldOut& held_out, const Settings& s) {
-    SmallCenterNet network;
+    models::SmallCenterNet network({.classes = classes, .hidden = 32});
     random::Rng rng(1);
     nn::reset_parameters(network, rng);
     Training training{network, {.size_loss = s.size_loss}};
@@ -196,7 +151,7 @@ Index epochs_within(double seconds, const HeldOut& held_out, const Settings& s) 
     return std::max<Index>(1, Index(seconds / epoch));
 }
 
-void fit(SmallCenterNet& network, const HeldOut& held_out, const Settings& s) {
+void fit(models::SmallCenterNet& network, const HeldOut& held_out, const Settings& s) {
     const Index epochs = s.seconds > 0 ? epochs_within(s.seconds, held_out, s) : s.epochs;
     const Index steps_per_epoch = s.scenes / batch_size, steps = epochs * steps_per_epoch;
     // One pass over as many scenes as the training takes: none comes twice, and the worker never pauses. They are full
@@ -277,14 +232,14 @@ int main(int argc, char** argv) try {
     const std::string weights = training ? "centernet.safetensors" : s.evaluated;
     const HeldOut held_out(s.held_out);
     if (training) {
-        SmallCenterNet network;
+        models::SmallCenterNet network({.classes = classes, .hidden = 32});
         std::printf("%lld parameters; %lld scenes to an epoch, %lld held out\n",
                     static_cast<long long>(nn::count_parameters(network)), static_cast<long long>(s.scenes),
                     static_cast<long long>(s.held_out));
         fit(network, held_out, s);
         io::save_checkpoint(weights, io::part("model", network));
     }
-    SmallCenterNet network;
+    models::SmallCenterNet network({.classes = classes, .hidden = 32});
     io::load_checkpoint(weights, io::part("model", network));
     const auto result = evaluate(network, held_out);
     std::printf("%s: the weights; loaded into a fresh network, on held-out scenes: AP %.4f, AP50 %.4f, AP75 %.4f\n",

@@ -1,7 +1,7 @@
 // Detectors as whole networks: forward, and a step of training.
 #include <lamina/models/centernet.hpp>
 #include <lamina/models/centernet_loss.hpp>
-#include <lamina/nn/upsample.hpp>
+#include <lamina/models/centernet_small.hpp>
 #include <lamina/optim/adam.hpp>
 
 #include "ours.hpp"
@@ -70,54 +70,9 @@ Row forward_row(const char* name, bool deformable, double flops) {
             }};
 }
 
-/// The network of examples/train_centernet.cpp.
-struct SmallCenterNet {
-    static constexpr std::string_view kind = "SmallCenterNet";
-    using Narrowed = nn::Sequential<nn::Conv2d<>, nn::BatchNorm2d<>>;
-    using Mixed = nn::Sequential<nn::Conv2d<>, nn::BatchNorm2d<>, nn::ReLU>;
-    static constexpr Index half = 16, quarter = 32, eighth = 80, sixteenth = 160;
-    nn::Conv2d<> stem{3, half, {.kernel = 3, .stride = 2, .padding = 1, .bias = false}};
-    nn::BatchNorm2d<> stem_norm{half};
-    models::BasicBlock<> down4{half, quarter, 2}, down8{quarter, eighth, 2}, down16{eighth, sixteenth, 2},
-        deep{sixteenth, sixteenth, 1};
-    Narrowed up8 = narrowed(sixteenth, eighth), up4 = narrowed(eighth, quarter);
-    Mixed mix8 = mixed(eighth), mix4 = mixed(quarter);
-    models::CenterNetHeads heads{quarter, {.classes = CenterNetStep::classes, .hidden = 32}};
-
-    models::CenterNetOutput operator()(const lamina::Tensor<float, 4>& image) const {
-        const nn::Upsample twice{{.scale_factor = 2}};
-        const auto x4 = down4(nn::chain(image, stem, stem_norm, nn::ReLU{}));
-        const auto x8 = down8(x4);
-        const auto y16 = deep(down16(x8));
-        const auto y8 = mix8(nn::chain(y16, up8, twice, nn::Plus{x8}, nn::ReLU{}));
-        return heads(mix4(nn::chain(y8, up4, twice, nn::Plus{x4}, nn::ReLU{})));
-    }
-    static void members(auto& self, auto&& visit) {
-        visit("stem", self.stem);
-        visit("stem_norm", self.stem_norm);
-        visit("down4", self.down4);
-        visit("down8", self.down8);
-        visit("down16", self.down16);
-        visit("deep", self.deep);
-        visit("up8", self.up8);
-        visit("up4", self.up4);
-        visit("mix8", self.mix8);
-        visit("mix4", self.mix4);
-        visit("heads", self.heads);
-    }
-
-private:
-    static Mixed mixed(Index width) {
-        return Mixed{nn::Conv2d(width, width, {.kernel = 3, .padding = 1, .bias = false}), nn::BatchNorm2d(width),
-                     nn::ReLU{}};
-    }
-    static Narrowed narrowed(Index in, Index out) {
-        return Narrowed{nn::Conv2d(in, out, {.kernel = 1, .bias = false}), nn::BatchNorm2d(out)};
-    }
-};
-
-std::shared_ptr<SmallCenterNet> small_network() {
-    const auto network = std::make_shared<SmallCenterNet>();
+std::shared_ptr<models::SmallCenterNet> small_network() {
+    const auto network = std::make_shared<models::SmallCenterNet>(
+        models::CenterNetHeadsConfig{.classes = CenterNetStep::classes, .hidden = 32});
     lamina::random::Rng rng(1);
     nn::reset_parameters(*network, rng);
     return network;

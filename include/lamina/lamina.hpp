@@ -433,6 +433,7 @@
 #include <lamina/models/centernet_mobilenet.hpp>
 #include <lamina/models/centernet_mobilenet_head.hpp>
 #include <lamina/models/centernet_mobilenet_weights.hpp>
+#include <lamina/models/centernet_small.hpp>
 #include <lamina/models/centernet_targets.hpp>
 #include <lamina/models/dla.hpp>
 #include <lamina/models/flash_quad.hpp>

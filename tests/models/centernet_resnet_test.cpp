@@ -1,4 +1,5 @@
 #include <lamina/models/centernet.hpp>
+#include <lamina/models/centernet_small.hpp>
 #include <tests/models/centernet_golden.hpp>
 
 #include <doctest/doctest.h>
@@ -42,4 +43,13 @@ TEST_CASE("CenterNet on ResNet: first values of the necks") {
 TEST_CASE("CenterNet on ResNet-18, deformable: golden maps (large)") {
     for (const auto& c : test::golden_case("centernet/network/resnet18_dcn"))
         test::check_golden_centernet(c, models::centernet_resdcn18(3));
+}
+
+TEST_CASE("small CenterNet: maps at a quarter of the image, parameters") {
+    const models::SmallCenterNet net({.classes = 10, .hidden = 32});
+    CHECK(nn::count_parameters(net) == 1030302);
+    const auto y = net(zeros<float>(Shape{2, 3, 32, 48}));
+    CHECK(y.heat.shape() == Shape{2, 10, 8, 12});
+    CHECK(y.size.shape() == Shape{2, 2, 8, 12});
+    CHECK(y.offset.shape() == Shape{2, 2, 8, 12});
 }
