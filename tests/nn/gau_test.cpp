@@ -80,6 +80,13 @@ TEST_CASE("GAU: gradients of every function; a later token changes nothing befor
     }
 }
 
+TEST_CASE("GAU: a sequence of no tokens has no results") {
+    for (GauFunction f : functions) {
+        const nn::GAU<float> unit(8, {.query_key_dim = 6, .function = f});
+        CHECK(unit(zeros<float>(Shape{2, 0, 8})).shape() == Shape{2, 0, 8});
+    }
+}
+
 TEST_CASE("GAU: steps with a cache equal the causal pass") {
     for (GauFunction f : functions) {
         nn::GAU<float> unit(8, {.query_key_dim = 6, .function = f, .causal = true, .rotary_width = 2});

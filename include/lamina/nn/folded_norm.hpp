@@ -2,6 +2,8 @@
 // A normalisation behind a layer as part of the layer's weights, once its statistics stand.
 #include <lamina/nn/batch_norm.hpp>
 
+#include <cmath>
+
 namespace lamina::inline LAMINA_ABI::nn::detail {
 
 /// A layer's weight and bias.

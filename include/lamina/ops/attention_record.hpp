@@ -6,6 +6,7 @@
 #include <lamina/ops/contiguous.hpp>
 #include <lamina/ops/expand.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace lamina::inline LAMINA_ABI {
@@ -156,11 +157,11 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
     rule.add = mask_view(op, mask.add, g);
     if (mask.distance) {
         const Shape<2>& s = mask.distance->shape();
-        const Index distances = g.queries + g.keys - 1;
+        const Index distances = std::max<Index>(g.queries + g.keys - 1, 0);
         require(!mask.add && (s[0] == g.heads || s[0] == 1) && s[1] == distances, op,
                 ": biases by distance must be the only ones and [", g.heads, ", ", distances, "] but are ", s);
         mask.distance = contiguous(*mask.distance);
-        rule.add = {mask.distance->data() + g.queries - 1, 0, s[0] == 1 ? 0 : distances, -1, 1};
+        rule.add = {mask.distance->data() + std::max<Index>(g.queries - 1, 0), 0, s[0] == 1 ? 0 : distances, -1, 1};
     }
     const auto counts = options.lengths ? contiguous(*options.lengths) : Tensor<std::int64_t, 1>();
     rule.lengths = counts.defined() ? counts.data() : nullptr;
