@@ -92,6 +92,54 @@ TEST_CASE("MultiheadAttention: extra keys, rows that see nothing") {
     CHECK(test::max_error(nothing, zeros_like(nothing)) == 0);
 }
 
+TEST_CASE("MultiheadAttention: extra keys are seen by causal queries too, step by step as well") {
+    for (bool learned : {false, true}) {
+        nn::MultiheadAttention<double> mha(6, 2, {.add_bias_kv = learned, .add_zero_attn = true, .batch_first = true});
+        fill_wave(mha);
+        const auto x = test::wave<double>(Shape{2, 5, 6});
+        auto later = zeros<bool>(Shape{5, 5});
+        for (Index i = 0; i < 5; ++i)
+            for (Index j = i + 1; j < 5; ++j) later.mutable_at(i, j) = true;
+        const auto by_mask = mha(x, {.attn_mask = later});
+        CHECK(test::max_error(mha(x, {.is_causal = true}), by_mask) < 1e-14);
+        const auto both = mha.with_head_weights(x, x, x, {.is_causal = true});
+        CHECK(test::max_error(both.output, by_mask) < 1e-14);
+        const Index extra = learned ? 2 : 1;
+        CHECK(both.weights.shape() == Shape{2, 2, 5, 5 + extra});
+        double total = 0;
+        for (Index j = 0; j < 5 + extra; ++j) total += both.weights(1, 1, 0, j);
+        CHECK(std::abs(total - 1) < 1e-12);
+        CHECK(both.weights(1, 1, 0, 1) == 0);
+        CHECK(both.weights(1, 1, 0, 5) > 0);
+        nn::KeyValueCache<double> cache;
+        for (Index i = 0; i < 5; ++i)
+            CHECK(test::max_error(mha.step(view::slice(x, 1, i, i + 1), cache), view::slice(by_mask, 1, i, i + 1)) <
+                  1e-13);
+    }
+}
+
+TEST_CASE("MultiheadAttention: a bias for each head, and with one for all") {
+    nn::MultiheadAttention<double> mha(6, 2, {.add_zero_attn = true});
+    fill_wave(mha);
+    const auto x = test::wave<double>(Shape{4, 3, 6});
+    const auto all = test::wave<double>(Shape{4, 4}, 1);
+    const auto each = test::wave<double>(Shape{6, 4, 4}, 2);
+    // Hidden keys have a bias of -inf.
+    auto hidden = zeros<bool>(Shape{6, 4, 4});
+    auto infinite = zeros<double>(Shape{6, 4, 4});
+    for (Index i = 0; i < 96; i += 5) {
+        hidden.mutable_data()[i] = true;
+        infinite.mutable_data()[i] = -std::numeric_limits<double>::infinity();
+    }
+    CHECK(test::max_error(mha(x, {.head_bias = infinite}), mha(x, {.head_mask = hidden})) < 1e-14);
+    const auto sum = each + all;
+    CHECK(test::max_error(mha(x, {.bias = all, .head_bias = each}), mha(x, {.head_bias = sum})) < 1e-14);
+    CHECK(autograd::gradcheck([&](const auto& b) { return mha(x, {.head_bias = b}); }, each) < 1e-7);
+    CHECK(test::message_of<ShapeError>([&] {
+              mha(x, {.head_bias = zeros<double>(Shape{3, 4, 4})});
+          }) == "MultiheadAttention: head_bias must be [6, 4, 4] but is [3, 4, 4]");
+}
+
 TEST_CASE("MultiheadAttention: steps with a cache equal the full causal pass; reorder and growth") {
     nn::MultiheadAttention<float> mha(16, 4, {.batch_first = true});
     fill_wave(mha);

@@ -26,6 +26,7 @@ struct MultiheadMasks {
     OptionalTensor<bool, 2> attn_mask = {};         ///< [L, S]
     OptionalTensor<bool, 3> head_mask = {};         ///< [N * heads, L, S]
     OptionalTensor<T, 2> bias = {};                 ///< [L, S], added to the scores
+    OptionalTensor<T, 3> head_bias = {};            ///< [N * heads, L, S], likewise
     bool is_causal = false;                         ///< query i sees keys up to i
 };
 
@@ -78,37 +79,48 @@ struct MultiheadAttention {
     struct WithWeights {
         Tensor<T, 3> output, weights;
     };
+    /// The same with the weights of each head [N, heads, L, S].
+    struct WithHeadWeights {
+        Tensor<T, 3> output;
+        Tensor<T, 4> weights;
+    };
 
     /// [L, N, E] (or [N, L, E]) for queries of that shape, keys [S, N, kdim] and values [S, N, vdim].
     Tensor<T, 3> operator()(const Tensor<T, 3>& query, const Tensor<T, 3>& key, const Tensor<T, 3>& value,
                             const Masks& masks = {}) const {
-        return finish(mix(project(query, key, value), mask_of(masks, query, key), masks.is_causal));
+        const bool causal = masks.is_causal && extra_keys() == 0;
+        return finish(mix(project(query, key, value), mask_of(masks, query, key, !causal), causal));
     }
     /// Of a sequence with itself.
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Masks& masks = {}) const { return (*this)(x, x, x, masks); }
     /// The same with the weights; costs their matrix. They are those without dropout.
     WithWeights with_weights(const Tensor<T, 3>& query, const Tensor<T, 3>& key, const Tensor<T, 3>& value,
                              const Masks& masks = {}) const {
+        const auto all = with_head_weights(query, key, value, masks);
+        return {all.output, mean(all.weights, axes<1>)};
+    }
+    WithHeadWeights with_head_weights(const Tensor<T, 3>& query, const Tensor<T, 3>& key, const Tensor<T, 3>& value,
+                                      const Masks& masks = {}) const {
         const auto rows = project(query, key, value);
-        auto mask = mask_of(masks, query, key);
-        if (masks.is_causal) {
-            const auto seen = causal_keep(length(query), rows.k.dim(1));
-            mask.keep = mask.keep ? logical_and(*mask.keep, seen) : seen;
-        }
-        const auto weights = attention_weights(rows.q, rows.k, heads, mask);
-        return {finish(mix(rows, mask, false)), mean(weights, axes<1>)};
+        const auto mask = mask_of(masks, query, key, true);
+        return {finish(mix(rows, mask, false)), attention_weights(rows.q, rows.k, heads, mask)};
     }
     /// New tokens of a sequence whose earlier keys and values are in `cache`, where theirs are put too: the last rows
-    /// of a causal pass over everything. Not recorded through the cache.
+    /// of a causal pass over everything. Not recorded through the cache, which begins with the extra keys, if any.
     Tensor<T, 3> step(const Tensor<T, 3>& x, KeyValueCache<T>& cache) const {
-        const auto rows = project(x, x, x);
+        const Rows rows = project(x, x, x, false);
+        if (cache.size() == 0 && extra_keys() > 0) {
+            const Tensor<T, 3> none = zeros<T>(Shape{rows.k.dim(0), Index(0), embed_dim()});
+            const Rows extra = with_extra_keys({{}, none, none, {}});
+            cache.append(extra.k, extra.v, heads);
+        }
         cache.append(rows.k, rows.v, heads);
         return attend_cache(rows.q, cache, Causal::bottom_right);
     }
     /// Keys and values of a memory [S, N, …] that many steps attend to.
     KeyValueCache<T> remember(const Tensor<T, 3>& key, const Tensor<T, 3>& value) const {
         KeyValueCache<T> cache(length(key));
-        const auto rows = project_memory(key, value);
+        const Rows rows = with_extra_keys({{}, part(batch_first(key), 1), part(batch_first(value), 2), {}});
         cache.append(rows.k, rows.v, heads);
         return cache;
     }
@@ -151,22 +163,23 @@ private:
         if (count == 3) return linear(x, *in_proj_weight, bias);
         return linear(x, slice(*in_proj_weight, 0, from, to), bias);
     }
-    Rows project(const Tensor<T, 3>& query, const Tensor<T, 3>& key, const Tensor<T, 3>& value) const {
-        const bool extra = bias_k || options.add_zero_attn;
-        if (in_proj_weight && same(query, key) && same(key, value) && !extra) {
+    /// Keys behind those of a sequence.
+    Index extra_keys() const { return Index(bool(bias_k)) + Index(options.add_zero_attn); }
+    Rows project(const Tensor<T, 3>& query, const Tensor<T, 3>& key, const Tensor<T, 3>& value,
+                 bool with_extra = true) const {
+        Rows rows;
+        if (in_proj_weight && same(query, key) && same(key, value)) {
             const auto all = part(batch_first(query), 0, 3);
             const Index e = embed_dim();
-            return {slice(all, 2, 0, e), slice(all, 2, e, 2 * e), slice(all, 2, 2 * e, 3 * e), all};
+            rows = {slice(all, 2, 0, e), slice(all, 2, e, 2 * e), slice(all, 2, 2 * e, 3 * e), all};
+        } else {
+            rows = {part(batch_first(query), 0), part(batch_first(key), 1), part(batch_first(value), 2), {}};
         }
-        Rows rows = project_memory(key, value);
-        rows.q = part(batch_first(query), 0);
-        return rows;
+        return with_extra ? with_extra_keys(rows) : rows;
     }
-    Rows project_memory(const Tensor<T, 3>& key, const Tensor<T, 3>& value) const {
-        Rows rows;
-        rows.k = part(batch_first(key), 1);
-        rows.v = part(batch_first(value), 2);
+    Rows with_extra_keys(Rows rows) const {
         const Index batch = rows.k.dim(0), e = embed_dim();
+        if (extra_keys() > 0) rows.qkv = Tensor<T, 3>();
         if (bias_k) {
             rows.k = cat<T, 3>({rows.k, expand(*bias_k, Shape{batch, Index(1), e})}, 1);
             rows.v = cat<T, 3>({rows.v, expand(*bias_v, Shape{batch, Index(1), e})}, 1);
@@ -186,10 +199,11 @@ private:
             for (Index j = 0; j <= i && j < m; ++j) to[i * m + j] = true;
         return keep;
     }
-    /// Masks of this library's meaning, with the extra keys visible to all.
-    AttentionMask<T> mask_of(const Masks& masks, const Tensor<T, 3>& query, const Tensor<T, 3>& key) const {
+    /// Masks of this library's meaning, with the extra keys visible to all; of causality only if `causal_too`.
+    AttentionMask<T> mask_of(const Masks& masks, const Tensor<T, 3>& query, const Tensor<T, 3>& key,
+                             bool causal_too) const {
         const Index n = query.dim(options.batch_first ? 0 : 1), l = length(query), s = length(key);
-        const Index extra = Index(bool(bias_k)) + Index(options.add_zero_attn);
+        const Index extra = extra_keys();
         const auto check = [&](const auto& mask, const auto& shape, const char* name) {
             if (mask)
                 require(mask->shape() == shape, "MultiheadAttention: ", name, " must be ", shape, " but is ",
@@ -199,9 +213,9 @@ private:
         check(masks.attn_mask, Shape{l, s}, "attn_mask");
         check(masks.head_mask, Shape{n * heads, l, s}, "head_mask");
         check(masks.bias, Shape{l, s}, "bias");
+        check(masks.head_bias, Shape{n * heads, l, s}, "head_bias");
         AttentionMask<T> out;
-        const auto hide = [&](const Tensor<bool, 4>& ignored) {
-            Tensor<bool, 4> keep = logical_not(ignored);
+        const auto show = [&](Tensor<bool, 4> keep) {
             if (extra > 0) {
                 Shape<4> more = keep.shape();
                 more[3] = extra;
@@ -209,14 +223,17 @@ private:
             }
             out.keep = out.keep ? logical_and(*out.keep, keep) : keep;
         };
+        const auto hide = [&](const Tensor<bool, 4>& ignored) { show(logical_not(ignored)); };
         if (masks.key_padding_mask) hide(reshape(*masks.key_padding_mask, Shape{n, Index(1), Index(1), s}));
         if (masks.attn_mask) hide(reshape(*masks.attn_mask, Shape{Index(1), Index(1), l, s}));
         if (masks.head_mask) hide(reshape(*masks.head_mask, Shape{n, heads, l, s}));
-        if (masks.bias) {
-            Tensor<T, 4> add = reshape(*masks.bias, Shape{Index(1), Index(1), l, s});
-            if (extra > 0) add = cat<T, 4>({add, zeros<T>(Shape{Index(1), Index(1), l, extra})}, 3);
-            out.add = add;
-        }
+        if (masks.is_causal && causal_too) show(causal_keep(l, s));
+        const auto add = [&](Tensor<T, 4> bias) {
+            if (extra > 0) bias = cat<T, 4>({bias, zeros<T>(Shape{bias.dim(0), bias.dim(1), l, extra})}, 3);
+            out.add = out.add ? *out.add + bias : bias;
+        };
+        if (masks.bias) add(reshape(*masks.bias, Shape{Index(1), Index(1), l, s}));
+        if (masks.head_bias) add(reshape(*masks.head_bias, Shape{n, heads, l, s}));
         return out;
     }
 
