@@ -154,6 +154,22 @@ TEST_CASE("normalisations: empty inputs and errors") {
     CHECK(layer_norm(zeros<float>(Shape{4, 0}), Shape{0}).numel() == 0);
     CHECK(group_norm(zeros<float>(Shape{0, 4, 3}), 2).shape() == Shape{0, 4, 3});
     CHECK(batch_norm(zeros<float>(Shape{0, 4}), {}, {}, {}, {}, {.training = true}).shape() == Shape{0, 4});
+    // No images are no reason to lose the way back: gradients are zeros.
+    const auto gradients = [](auto f) {
+        const auto x = autograd::leaf(zeros<float>(Shape{0, 4, 3}));
+        const auto w = autograd::leaf(ones<float>(Shape{4})), b = autograd::leaf(ones<float>(Shape{4}));
+        autograd::Tape tape;
+        tape.backward(f(x, w, b), zeros<float>(Shape{0, 4, 3}));
+        CHECK(autograd::grad(x).shape() == Shape{0, 4, 3});
+        CHECK(test::bitwise_equal(autograd::grad(w), zeros<float>(Shape{4})));
+        CHECK(test::bitwise_equal(autograd::grad(b), zeros<float>(Shape{4})));
+    };
+    gradients([](const auto& x, const auto& w, const auto& b) { return group_norm(x, 2, w, b); });
+    gradients(
+        [](const auto& x, const auto& w, const auto& b) { return batch_norm(x, {}, {}, w, b, {.training = true}); });
+    gradients([](const auto& x, const auto& w, const auto& b) {
+        return batch_norm(x, zeros<float>(Shape{4}), ones<float>(Shape{4}), w, b);
+    });
     const auto x = zeros<float>(Shape{2, 6}), one = zeros<float>(Shape{1, 3});
     const auto shape = [](auto f) { return test::message_of<ShapeError>(f); };
     const auto value = [](auto f) { return test::message_of<ValueError>(f); };

@@ -1,6 +1,7 @@
 // Views and copies that rearrange elements: places of elements, gradients, errors.
 #include <lamina/autograd/gradcheck.hpp>
 #include <lamina/ops/arithmetic.hpp>
+#include <lamina/ops/reduce.hpp>
 #include <lamina/ops/shape.hpp>
 #include <tests/support/golden.hpp>
 
@@ -216,6 +217,12 @@ TEST_CASE("flip, roll, tril, triu: places and gradients") {
     CHECK(roll(x, 2, 1)(2, 0) == x(2, 3));
     CHECK(roll(x, -6, 1)(1, 4) == x(1, 0));
     CHECK(roll(zeros<double>(Shape{0, 3}), 1, 0).numel() == 0);
+    const auto none = autograd::leaf(zeros<double>(Shape{0, 3}));
+    {
+        autograd::Tape tape;
+        tape.backward(sum(roll(none, 1, 0)) + sum(roll(none, 1, 1)));
+    }
+    CHECK(autograd::grad(none).numel() == 0);
     CHECK(flip(zeros<double>(Shape{0, 3}), {1}).numel() == 0);
     for (Index k : {-4, -1, 0, 1, 2, 7})
         for (Index i = 0; i < 3; ++i)

@@ -112,7 +112,15 @@ Tensor<T, R> batch_norm(const Tensor<T, R>& x, const Optional<T, 1>& running_mea
     require<ValueError>(bool(running_mean) == bool(running_var),
                         "batch_norm: running mean and variance must be given together");
     auto y = empty<T>(x.shape());
-    if (x.numel() == 0) return y;
+    if (x.numel() == 0) {
+        if (auto* tape = autograd::recording(x, weight, bias))
+            tape->record("batch_norm", y, [link = x.grad_link(), weight, bias](const T*) {
+                autograd::grad_ptr<T>(link);
+                autograd::grad_ptr(weight);
+                autograd::grad_ptr(bias);
+            });
+        return y;
+    }
     const auto input = contiguous(x);
     const kernels::ChannelGeometry g{images * channels, spatial, channels};
     auto statistics = empty<T>(Shape{Index(4), channels});

@@ -53,6 +53,7 @@ void roll_into(Index outer, Index n, Index inner, Index shift, const T* from, T*
         }
         kernels::copy(layout, source, target);
     };
+    if (n == 0) return;
     part(0, n - shift);
     part(n - shift, shift);
 }
@@ -67,14 +68,13 @@ Tensor<T, R> roll(const Tensor<T, R>& x, Index shift, Index dim) {
     const int d = normalize_dim("roll", dim, R);
     auto y = empty<T>(x.shape());
     const Index outer = x.shape().product(0, d), n = x.shape()[d], inner = x.shape().product(d + 1, R);
-    if (x.numel() == 0) return y;
-    const Index on = (shift % n + n) % n;
+    const Index on = n > 0 ? (shift % n + n) % n : 0;
     detail::roll_into(outer, n, inner, on, contiguous(x).data(), y.mutable_data(), false);
     if constexpr (Real<T>) {
         if (auto* tape = autograd::recording(x))
             tape->record("roll", y, [link = x.grad_link(), outer, n, inner, on](const T* dy) {
                 if (const auto dx = autograd::grad_target<T>(link))
-                    detail::roll_into(outer, n, inner, (n - on) % n, dy, dx.data, dx.accumulate);
+                    detail::roll_into(outer, n, inner, on > 0 ? n - on : 0, dy, dx.data, dx.accumulate);
             });
     }
     return y;

@@ -73,7 +73,15 @@ Tensor<T, R> group_norm(const char* op, const Tensor<T, R>& x, Index groups, con
     require(!bias || bias->shape() == Shape{channels}, op, ": bias must have shape ", Shape{channels}, " but has ",
             bias->shape());
     auto y = empty<T>(x.shape());
-    if (x.numel() == 0) return y;
+    if (x.numel() == 0) {
+        if (auto* tape = autograd::recording(x, weight, bias))
+            tape->record(op, y, [link = x.grad_link(), weight, bias](const T*) {
+                autograd::grad_ptr<T>(link);
+                autograd::grad_ptr(weight);
+                autograd::grad_ptr(bias);
+            });
+        return y;
+    }
     const auto input = contiguous(x);
     const auto w = weight ? contiguous(*weight) : Tensor<T, 1>(), b = bias ? contiguous(*bias) : Tensor<T, 1>();
     const Index group = channels / groups, count = group * spatial, blocks = images * groups, rows = images * channels;
