@@ -127,6 +127,23 @@ TEST_CASE("pooling: nothing in gives nothing out, bad options are named") {
           }) == "adaptive_avg_pool2d: output and input must not be empty (input [1, 1, 4, 4], output 0x1)");
 }
 
+TEST_CASE("pooling: rounding up keeps the one window that an input smaller than the kernel has") {
+    const Tensor<double, 4> x{{{{3, -1, 2, 5}}}};
+    CHECK(test::bitwise_equal(max_pool2d(x, {.kernel = 3, .stride = {3, 2}, .ceil_mode = true}),
+                              Tensor<double, 4>{{{{3, 5}}}}));
+    CHECK(
+        test::bitwise_equal(avg_pool2d(x, {.kernel = {2, 3}, .ceil_mode = true}), Tensor<double, 4>{{{{4.0 / 3, 5}}}}));
+    // Too far beyond the end for even one.
+    CHECK_THROWS_AS(max_pool2d(x, {.kernel = {3, 1}, .stride = {2, 1}, .ceil_mode = true}), ShapeError);
+    CHECK_THROWS_AS(max_pool2d(x, {.kernel = {2, 1}}), ShapeError);
+    CHECK(autograd::gradcheck(
+              [](const auto& t) {
+                  return avg_pool2d(
+                      t, {.kernel = {2, 3}, .padding = {0, 1}, .ceil_mode = true, .count_include_pad = false});
+              },
+              x) < 1e-7);
+}
+
 TEST_CASE("pooling: golden values and gradients") {
     for (const auto& c : test::golden_cases("ops/pool")) {
         CAPTURE(c.name());

@@ -36,9 +36,8 @@ kernels::PoolGeometry pool_geometry(const char* op, const Tensor<T, 4>& x, Size2
     require<ValueError>(pad.h >= 0 && pad.w >= 0 && pad.h <= kernel.h / 2 && pad.w <= kernel.w / 2, op,
                         ": padding must be at most half the kernel (padding ", pad, ", kernel ", kernel, ")");
     const auto outputs = [&](Index in, Index k, Index s, Index p, Index d) {
-        const Index room = in + 2 * p - d * (k - 1) - 1;
-        Index out = (room + (ceil_mode ? s - 1 : 0)) / s + 1;
-        if (room < 0) out = 0;
+        const Index room = in + 2 * p - d * (k - 1) - 1 + (ceil_mode ? s - 1 : 0);
+        Index out = room < 0 ? 0 : room / s + 1;
         if (ceil_mode && (out - 1) * s >= in + p) --out;  // the last window must begin inside
         return out;
     };
