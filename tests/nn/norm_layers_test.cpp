@@ -73,6 +73,25 @@ TEST_CASE("GroupNorm: an activation behind it runs in one call with the same num
     }
 }
 
+TEST_CASE("BatchNorm: without momentum the running statistics are means over all batches") {
+    nn::BatchNorm1d<double> norm(2, {.momentum = std::nullopt});
+    double mean = 0, var = 0;
+    for (int step = 1; step <= 3; ++step) {
+        const auto x = test::wave<double>(Shape{5, 2}, 0.7 * step);
+        double sum = 0, squares = 0;
+        for (Index i = 0; i < 5; ++i) sum += x(i, 1) / 5;
+        for (Index i = 0; i < 5; ++i) squares += (x(i, 1) - sum) * (x(i, 1) - sum) / 4;
+        mean += sum;
+        var += squares;
+        autograd::Tape tape;
+        norm(x);
+        CHECK(norm.running_mean(1) == doctest::Approx(mean / step).epsilon(1e-12));
+        CHECK(norm.running_var(1) == doctest::Approx(var / step).epsilon(1e-12));
+    }
+    CHECK(norm.num_batches_tracked.item() == 3);
+    CHECK(norm(zeros<double>(Shape{1, 2})).shape() == Shape{1, 2});  // evaluation takes any number of examples
+}
+
 TEST_CASE("FrozenBatchNorm2d: golden values, and nothing of it learns") {
     for (const auto& c : test::golden_cases("vision/frozen_batch_norm")) {
         CAPTURE(c.name());

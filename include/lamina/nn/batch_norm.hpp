@@ -4,13 +4,15 @@
 #include <lamina/nn/observe.hpp>
 #include <lamina/ops/batch_norm.hpp>
 
+#include <optional>
+
 namespace lamina::inline LAMINA_ABI::nn {
 
 /// Options of BatchNorm1d and BatchNorm2d.
 struct BatchNormConfig {
     double eps = 1e-5;
-    double momentum = 0.1;  ///< weight of the newest batch in the running statistics
-    bool affine = true;     ///< learn a scale and a shift per channel
+    std::optional<double> momentum = 0.1;  ///< weight of the newest batch in the running statistics; none: equal ones
+    bool affine = true;                    ///< learn a scale and a shift per channel
 };
 
 /// What batch normalisations of any rank share; names are torch.nn.BatchNorm2d's. A frozen layer (nn::freeze) keeps its
@@ -57,8 +59,9 @@ protected:
             auto batches = num_batches_tracked;
             ++*batches.mutable_data();
         }
+        const double momentum = options.momentum ? *options.momentum : 1 / double(num_batches_tracked.item());
         return batch_norm(x, mean, var, scale(), shift(),
-                          {.training = training, .momentum = options.momentum, .eps = options.eps});
+                          {.training = training, .momentum = momentum, .eps = options.eps});
     }
 };
 
