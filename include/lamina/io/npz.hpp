@@ -1,6 +1,7 @@
 #pragma once
 // Archives of NumPy arrays, .npz: a zip file with one NAME.npy for each array.
 #include <lamina/io/npy.hpp>
+#include <lamina/io/sorted_order.hpp>
 #include <lamina/io/zip.hpp>
 
 namespace lamina::inline LAMINA_ABI::io {
@@ -55,10 +56,8 @@ inline StateDict load_npz(const std::string& path) {
         const std::string label = message(where, ": tensor \"", detail::shortened(name), "\"");
         items.push_back({name, detail::load_npz_member(label, file, zip, member)});
     }
-    std::sort(names.begin(), names.end());
-    const auto twin = std::adjacent_find(names.begin(), names.end());
-    require<IoError>(twin == names.end(), where, ": a member must appear once but there are two \"",
-                     twin == names.end() ? "" : detail::shortened(*twin), "\"");
+    if (const auto* name = detail::repeated(names))
+        fail<IoError>(where, ": a member must appear once but there are two \"", detail::shortened(*name), "\"");
     return StateDict::of_distinct(std::move(items));
 }
 

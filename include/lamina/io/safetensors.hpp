@@ -4,8 +4,7 @@
 #include <lamina/io/atomic_file.hpp>
 #include <lamina/io/json.hpp>
 #include <lamina/io/mapped_tensor.hpp>
-
-#include <algorithm>
+#include <lamina/io/sorted_order.hpp>
 
 namespace lamina::inline LAMINA_ABI::io {
 
@@ -167,31 +166,26 @@ private:
     }
 
     void check_names() const {
-        const auto repeated = [](std::vector<std::string_view> names) {
-            std::sort(names.begin(), names.end());
-            const auto twin = std::adjacent_find(names.begin(), names.end());
-            return twin == names.end() ? nullptr : twin->data();
-        };
         std::vector<std::string_view> names, keys;
         for (const auto& entry : entries_) names.push_back(entry.name);
         for (const auto& item : metadata_) keys.push_back(item.first);
-        if (const char* name = repeated(names))
-            fail<IoError>(where_, ": tensor \"", shortened(name), "\" must appear once");
-        if (const char* key = repeated(keys))
-            fail<IoError>(where_, ": the metadata key \"", shortened(key), "\" must appear once");
+        if (const auto* name = repeated(names))
+            fail<IoError>(where_, ": tensor \"", shortened(*name), "\" must appear once");
+        if (const auto* key = repeated(keys))
+            fail<IoError>(where_, ": the metadata key \"", shortened(*key), "\" must appear once");
     }
 
     /// The tensors must cover the data from end to end, each byte once.
     void check_tiling() const {
-        std::vector<const SafetensorsEntry*> sorted;
-        for (const auto& entry : entries_) sorted.push_back(&entry);
-        std::sort(sorted.begin(), sorted.end(),
-                  [](auto* a, auto* b) { return a->begin != b->begin ? a->begin < b->begin : a->end < b->end; });
         std::uint64_t at = 0;
-        for (const auto* entry : sorted) {
-            require<IoError>(entry->begin == at, of(*entry), " must begin where the one before ends, at byte ", at,
-                             " of the data, but begins at ", entry->begin);
-            at = entry->end;
+        for (const std::size_t i : sorted_order(entries_.size(), [&](std::size_t i, std::size_t j) {
+                 const auto &a = entries_[i], &b = entries_[j];
+                 return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+             })) {
+            const auto& entry = entries_[i];
+            require<IoError>(entry.begin == at, of(entry), " must begin where the one before ends, at byte ", at,
+                             " of the data, but begins at ", entry.begin);
+            at = entry.end;
         }
         require<IoError>(at == file_->size() - data_, where_, ": the tensors must cover the ", file_->size() - data_,
                          " bytes of data but end at ", at);
@@ -230,32 +224,33 @@ public:
         });
         json.end();
         folder_ = path.substr(0, path.rfind('/') + 1);
-        std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.tensor < b.tensor; });
-        for (std::size_t i = 0; i < places_.size(); ++i) {
-            const auto& [tensor, shard] = places_[i];
-            require<IoError>(i == 0 || places_[i - 1].tensor != tensor, of(places_[i]), " must appear once");
-            require<IoError>(!shard.empty() && shard.find('/') == std::string::npos && shard[0] != '.', of(places_[i]),
+        std::vector<std::string_view> names;
+        for (const auto& place : places_) names.push_back(place.tensor);
+        if (const auto* name = repeated(names)) fail<IoError>(of(*name), " must appear once");
+        for (const auto& [tensor, shard] : places_)
+            require<IoError>(!shard.empty() && shard.find('/') == std::string::npos && shard[0] != '.', of(tensor),
                              " must lie in a file of the same folder but lies in \"", shortened(shard), "\"");
-        }
     }
 
     StateDict load() {
         std::vector<NamedTensor> items;
-        std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
+        const auto order = sorted_order(places_.size(), [&](std::size_t i, std::size_t j) {
+            const auto &a = places_[i], &b = places_[j];
             return a.shard != b.shard ? a.shard < b.shard : a.tensor < b.tensor;
         });
-        for (auto place = places_.begin(); place != places_.end();) {
-            const std::string& shard = place->shard;
+        for (auto place = order.begin(); place != order.end();) {
+            const std::string& shard = places_[*place].shard;
             const StateDict tensors = read_safetensors(folder_ + shard).tensors;
-            std::vector<const NamedTensor*> sorted;
-            for (const auto& item : tensors) sorted.push_back(&item);
-            std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
-            auto item = sorted.begin();
-            for (; place != places_.end() && place->shard == shard; ++place) {
-                while (item != sorted.end() && (*item)->name < place->tensor) ++item;
-                require<IoError>(item != sorted.end() && (*item)->name == place->tensor, of(*place), " must be in \"",
-                                 shortened(shard), "\"");
-                items.push_back(**item);
+            const auto by_name = sorted_order(tensors.size(), [&](std::size_t i, std::size_t j) {
+                return tensors.begin()[i].name < tensors.begin()[j].name;
+            });
+            auto item = by_name.begin();
+            for (; place != order.end() && places_[*place].shard == shard; ++place) {
+                const std::string& name = places_[*place].tensor;
+                while (item != by_name.end() && tensors.begin()[*item].name < name) ++item;
+                require<IoError>(item != by_name.end() && tensors.begin()[*item].name == name, of(name),
+                                 " must be in \"", shortened(shard), "\"");
+                items.push_back(tensors.begin()[*item]);
             }
         }
         return StateDict::of_distinct(std::move(items));
@@ -265,7 +260,7 @@ private:
     struct Place {
         std::string tensor, shard;
     };
-    std::string of(const Place& place) const { return message(where_, ": tensor \"", shortened(place.tensor), "\""); }
+    std::string of(std::string_view tensor) const { return message(where_, ": tensor \"", shortened(tensor), "\""); }
 
     std::string where_, folder_;
     std::vector<Place> places_;
@@ -319,12 +314,10 @@ inline void save_safetensors(const std::string& path, const StateDict& state, co
             rest.remove_prefix(length);
         }
     };
-    std::vector<const NamedTensor*> sorted;
     for (const auto& item : state) {
         require_text(item.name);
         require<ValueError>(item.name != "__metadata__", op, ": no tensor may be named __metadata__");
         require<ValueError>(item.tensor.defined(), op, ": tensor \"", item.name, "\" must be defined");
-        sorted.push_back(&item);
     }
     for (std::size_t i = 0; i < metadata.size(); ++i) {
         require_text(metadata[i].first);
@@ -333,10 +326,13 @@ inline void save_safetensors(const std::string& path, const StateDict& state, co
             require<ValueError>(metadata[i].first != metadata[j].first, op, ": the metadata key ", metadata[i].first,
                                 " must appear once");
     }
-    std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) {
-        const int x = detail::safetensors_rank(a->tensor.dtype()), y = detail::safetensors_rank(b->tensor.dtype());
-        return x != y ? x < y : a->name < b->name;
-    });
+    std::vector<const NamedTensor*> sorted;
+    for (const std::size_t i : detail::sorted_order(state.size(), [&](std::size_t i, std::size_t j) {
+             const auto &a = state.begin()[i], &b = state.begin()[j];
+             const int x = detail::safetensors_rank(a.tensor.dtype()), y = detail::safetensors_rank(b.tensor.dtype());
+             return x != y ? x < y : a.name < b.name;
+         }))
+        sorted.push_back(&state.begin()[i]);
     std::string header;
     detail::append_safetensors_header(header, sorted, metadata);
     require<IoError>(header.size() <= detail::safetensors_header_limit, op, ": \"", path,

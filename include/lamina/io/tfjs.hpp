@@ -3,8 +3,8 @@
 // it hold their bytes end to end, without padding, in fewer bits where they are quantised. Files are taken for hostile.
 #include <lamina/io/json.hpp>
 #include <lamina/io/mapped_tensor.hpp>
+#include <lamina/io/sorted_order.hpp>
 
-#include <algorithm>
 #include <cmath>
 
 namespace lamina::inline LAMINA_ABI::io {
@@ -126,10 +126,8 @@ private:
         std::vector<std::string_view> names;
         for (const auto& group : groups_)
             for (const auto& entry : group.entries) names.push_back(entry.name);
-        std::sort(names.begin(), names.end());
-        const auto twin = std::adjacent_find(names.begin(), names.end());
-        require<IoError>(twin == names.end(), where_, ": weight \"", shortened(twin == names.end() ? "" : *twin),
-                         "\" must appear once");
+        if (const auto* name = repeated(names))
+            fail<IoError>(where_, ": weight \"", shortened(*name), "\" must appear once");
     }
 
     void load_group(const TfjsGroup& group, std::vector<NamedTensor>& items) const {
