@@ -25,6 +25,8 @@ TEST_CASE("MultiheadAttention: golden vectors") {
         const Index e = c.integer("embed_dim", 0);
         nn::MultiheadAttention<float> mha(e, c.integer("heads", 1),
                                           {.bias = c.flag("bias", true),
+                                           .add_bias_kv = c.flag("add_bias_kv", false),
+                                           .add_zero_attn = c.flag("add_zero_attn", false),
                                            .kdim = c.integer("kdim", e),
                                            .vdim = c.integer("vdim", e),
                                            .batch_first = c.flag("batch_first", false)});
@@ -32,17 +34,25 @@ TEST_CASE("MultiheadAttention: golden vectors") {
         nn::MultiheadMasks<float> masks;
         if (c.has("in.key_padding_mask")) masks.key_padding_mask = c.tensor<bool, 2>("in.key_padding_mask");
         if (c.has("in.attn_mask")) {
-            if (c.any("in.attn_mask").dtype() == DType::boolean) masks.attn_mask = c.tensor<bool, 2>("in.attn_mask");
-            else masks.bias = c.tensor<float, 2>("in.attn_mask");
+            const bool hides = c.any("in.attn_mask").dtype() == DType::boolean, all = c.rank("in.attn_mask") == 2;
+            if (hides && all) masks.attn_mask = c.tensor<bool, 2>("in.attn_mask");
+            else if (hides) masks.head_mask = c.tensor<bool, 3>("in.attn_mask");
+            else if (all) masks.bias = c.tensor<float, 2>("in.attn_mask");
+            else masks.head_bias = c.tensor<float, 3>("in.attn_mask");
         }
         auto q = autograd::leaf(c.tensor<float, 3>("in.query")), k = autograd::leaf(c.tensor<float, 3>("in.key")),
              v = autograd::leaf(c.tensor<float, 3>("in.value"));
         test::check_golden(c, "y", mha(q, k, v, masks));
         autograd::Tape tape;
-        const auto both = mha.with_weights(q, k, v, masks);
-        test::check_golden(c, "y", both.output);
-        test::check_golden(c, "attn", both.weights);
-        tape.backward(sum(both.output * c.tensor<float, 3>("r.y")) + sum(both.weights * c.tensor<float, 3>("r.attn")));
+        const auto run = [&](const auto& both) {
+            constexpr int R = std::decay_t<decltype(both.weights)>::rank;
+            test::check_golden(c, "y", both.output);
+            test::check_golden(c, "attn", both.weights);
+            tape.backward(sum(both.output * c.tensor<float, 3>("r.y")) +
+                          sum(both.weights * c.tensor<float, R>("r.attn")));
+        };
+        if (c.flag("average_attn_weights", true)) run(mha.with_weights(q, k, v, masks));
+        else run(mha.with_head_weights(q, k, v, masks));
         test::check_golden_grad(c, "in.query", autograd::grad(q));
         test::check_golden_grad(c, "in.key", autograd::grad(k));
         test::check_golden_grad(c, "in.value", autograd::grad(v));

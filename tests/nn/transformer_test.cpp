@@ -14,6 +14,7 @@ void check_layer(const test::GoldenCase& c, const Call& call) {
     Layer layer(c.as_real<float, 3>("in.x").dim(2), c.integer("heads", 1),
                 {.dim_feedforward = c.integer("ff", 0),
                  .dropout = 0,
+                 .layer_norm_eps = c.number("layer_norm_eps", 1e-5),
                  .batch_first = true,
                  .norm_first = c.flag("norm_first", false)});
     nn::LoadOptions only_parameters{.strict = false, .prefix = "param."};
@@ -30,15 +31,21 @@ void check_layer(const test::GoldenCase& c, const Call& call) {
     });
 }
 
-const auto encode = [](const auto& layer, const auto& x, const test::GoldenCase& c) {
+/// The masks of a case by PyTorch's names.
+nn::MultiheadMasks<float> masks_of(const test::GoldenCase& c, const char* mask, const char* padding) {
     nn::MultiheadMasks<float> masks;
-    masks.key_padding_mask = c.tensor<bool, 2>("in.key_padding_mask");
-    return layer(x, masks);
+    if (c.has(padding)) masks.key_padding_mask = c.tensor<bool, 2>(padding);
+    if (!c.has(mask)) return masks;
+    if (c.any(mask).dtype() == DType::boolean) masks.attn_mask = c.tensor<bool, 2>(mask);
+    else masks.bias = c.tensor<float, 2>(mask);
+    return masks;
+}
+const auto encode = [](const auto& layer, const auto& x, const test::GoldenCase& c) {
+    return layer(x, masks_of(c, "in.src_mask", "in.key_padding_mask"));
 };
 const auto decode = [](const auto& layer, const auto& x, const test::GoldenCase& c) {
-    nn::MultiheadMasks<float> masks;
-    masks.attn_mask = c.tensor<bool, 2>("in.tgt_mask");
-    return layer(x, c.tensor<float, 3>("in.memory"), masks);
+    return layer(x, c.tensor<float, 3>("in.memory"), masks_of(c, "in.tgt_mask", "in.tgt_key_padding_mask"),
+                 masks_of(c, "in.memory_mask", "in.memory_key_padding_mask"));
 };
 
 template <class M>
