@@ -88,13 +88,14 @@ TEST_CASE_TEMPLATE("cross_entropy_forward: every ISA agrees with the definition 
             const auto w = abs(test::wave<float>(Shape{classes}, 2));
             auto target = empty<Indices>(Shape{3, inner});
             for (Index i = 0; i < target.numel(); ++i) target.mutable_data()[i] = i * 7 % classes;
-            auto loss = empty<float>(Shape{3, inner}), lse = empty<float>(Shape{3, inner}),
-                 mass = empty<float>(Shape{3, inner});
+            auto loss = empty<float>(Shape{3, inner}), top = empty<float>(Shape{3, inner}),
+                 log_sum = empty<float>(Shape{3, inner}), mass = empty<float>(Shape{3, inner});
             for (const float smoothing : {0.0f, 0.2f})
                 for (const float* weight : {static_cast<const float*>(nullptr), w.data()}) {
                     const kernels::CrossEntropyTarget<float> t{target.data(), nullptr, weight, -100, smoothing};
-                    kernels::cross_entropy_forward<Arch>(g, t, x.data(), loss.mutable_data(), lse.mutable_data(),
-                                                         mass.mutable_data());
+                    kernels::cross_entropy_forward<Arch>(
+                        g, t, x.data(), loss.mutable_data(),
+                        {top.mutable_data(), log_sum.mutable_data(), mass.mutable_data()});
                     double error = 0;
                     for (Index n = 0; n < 3; ++n)
                         for (Index i = 0; i < inner; ++i)
@@ -154,6 +155,34 @@ TEST_CASE("cross_entropy: a gradient adds to what is there, ignored rows add not
                                                                                static_cast<const float*>(nullptr))) -
                                                           1)));
     }
+}
+
+TEST_CASE("cross_entropy: small losses of large logits keep their digits") {
+    // A class that leads by 8: in float, 1000 + log(1 + 2 e^-8) would keep none of the digits of the loss.
+    const double others = 2 * std::exp(-8.0), loss = std::log1p(others), share = std::exp(-8.0) / (1 + others);
+    for (const float level : {0.0f, 1000.0f, -300.0f}) {
+        auto rows = autograd::leaf(Tensor<float, 2>{{level + 8, level, level}});
+        auto planes = autograd::leaf(Tensor<float, 3>{{{level, level}, {level + 8, level}, {level, level + 8}}});
+        const auto soft = Tensor<float, 2>{{1, 0, 0}};
+        autograd::Tape tape;
+        const auto hard = losses::cross_entropy(rows, {0});
+        CHECK(double(hard.item()) == doctest::Approx(loss).epsilon(3e-4));
+        CHECK(double(losses::cross_entropy(rows, soft).item()) == doctest::Approx(loss).epsilon(3e-4));
+        CHECK(double(losses::cross_entropy(planes, Tensor<Indices, 2>{{1, 2}}).item()) ==
+              doctest::Approx(loss).epsilon(3e-4));
+        // Smoothing 0.3 shares 0.1 with each class: 0.2 of the target is 8 below the top.
+        CHECK(double(losses::cross_entropy(rows, {0}, {.label_smoothing = 0.3}).item()) ==
+              doctest::Approx(loss + 1.6).epsilon(1e-6));
+        tape.backward(hard);
+        CHECK(double(autograd::grad(rows)(0, 1)) == doctest::Approx(share).epsilon(1e-6));
+    }
+    // The largest logit comes in a later chunk than the first.
+    auto x = full<double>(Shape{1, 5000}, 1000.0);
+    x.mutable_at(0, 4000) = 1010;
+    double sum = 0;
+    for (int c = 0; c < 5000; ++c) sum += c == 4000 ? 1 : std::exp(-10.0);
+    const auto even = full<double>(Shape{1, 5000}, 1 / 5000.0);
+    CHECK(losses::cross_entropy(x, even).item() == doctest::Approx(std::log(sum) + 10 * 4999 / 5000.0).epsilon(1e-13));
 }
 
 TEST_CASE("cross_entropy: infinities, empty input, all ignored") {

@@ -88,16 +88,16 @@ auto cross_entropy(const Tensor<T, R>& input, const Tensor<Target, N>& target, c
     double divisor = double(rows);
     if constexpr (by_index) divisor = total_weight(op, rows, g.classes, t);
     auto terms = empty<T>(without_classes(input.shape()));
-    const auto lse = empty<T>(Shape{rows}), mass = empty<T>(Shape{rows});
-    T* const log_sums = const_cast<T*>(lse.data());
-    T* const masses = const_cast<T*>(mass.data());
-    kernels::cross_entropy_forward(g, t, x.data(), terms.mutable_data(), log_sums, masses);
+    const auto kept_rows = empty<T>(Shape{Index(3), rows});
+    T* const numbers = const_cast<T*>(kept_rows.data());
+    const kernels::CrossEntropyRows<T> of_rows{numbers, numbers + rows, numbers + 2 * rows};
+    kernels::cross_entropy_forward(g, t, x.data(), terms.mutable_data(), of_rows);
     const T scale = reduction == Reduction::mean ? T(1 / divisor) : T(1);
     const auto record = [&](auto& y) {
         if (auto* tape = autograd::recording(input))
-            tape->record(op, y, [g, kept, lse, mass, scale, x = autograd::saved(x)](const T* dy) {
+            tape->record(op, y, [g, kept, kept_rows, of_rows, scale, x = autograd::saved(x)](const T* dy) {
                 if (const auto dx = autograd::grad_target(x))
-                    kernels::cross_entropy_grad_input(g, kept.get(), x.data(), lse.data(), mass.data(), dy,
+                    kernels::cross_entropy_grad_input(g, kept.get(), x.data(), of_rows, dy,
                                                       Index(reduction == Reduction::none), scale, dx.data,
                                                       dx.accumulate);
             });
