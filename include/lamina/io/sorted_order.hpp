@@ -2,26 +2,17 @@
 // Sorting by numbers of places: one sort is compiled for all that readers and writers of files put in order.
 #include <lamina/core/abi.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 #include <vector>
 
 namespace lamina::inline LAMINA_ABI::io::detail {
 
-/// Merges ever longer runs of `order`; equal elements stay in order.
+/// The comparison is erased, since every type of it would compile a sort of its own.
 inline void sort_places(std::vector<std::size_t>& order, bool (*less)(const void*, std::size_t, std::size_t),
                         const void* context) {
-    const std::size_t n = order.size();
-    std::vector<std::size_t> merged(n);
-    for (std::size_t run = 1; run < n; run *= 2, order.swap(merged))
-        for (std::size_t to = 0; to < n;) {
-            std::size_t a = to, b = n - a < run ? n : a + run;
-            const std::size_t middle = b, end = n - middle < run ? n : middle + run;
-            for (; to < end; ++to) {
-                const bool second = a == middle || (b < end && less(context, order[b], order[a]));
-                merged[to] = order[second ? b++ : a++];
-            }
-        }
+    std::sort(order.begin(), order.end(), [=](std::size_t i, std::size_t j) { return less(context, i, j); });
 }
 
 /// The places 0 … count - 1 in the order that `less(i, j)` wants.
