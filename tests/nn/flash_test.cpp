@@ -109,3 +109,29 @@ TEST_CASE("FLASH: one chunk, causal, is a gated attention unit; padding; gradien
     CHECK(test::bitwise_equal(view::slice(view::slice(before, 0, 1, 2), 1, 0, 5),
                               view::slice(view::slice(open(y, keep), 0, 1, 2), 1, 0, 5)));
 }
+
+TEST_CASE("FLASH: long sequences, which go in pieces, give what the recorded pass gives (large)") {
+    const Index n = 2 * nn::detail::gated_piece + 70;
+    const auto x = test::wave<float>(Shape{2, n, 6});
+    const auto keep = test::wave<bool>(Shape{2, n});
+    for (const bool causal : {false, true})
+        for (const Index group : {16, 48}) {
+            nn::FLASH<float> layer(6, {.group_size = group,
+                                       .query_key_dim = 4,
+                                       .causal = causal,
+                                       .rotary_width = 2,
+                                       .shift_tokens = causal,
+                                       .linear_norm = nn::FlashLinearNorm::count});
+            fill_wave(layer);
+            const auto whole = [&](const auto&... arguments) {
+                autograd::Tape tape;
+                return layer(x, arguments...);
+            };
+            CHECK(test::max_error(layer(x), whole()) < 5e-6);
+            CHECK(test::max_error(layer(x, keep), whole(keep)) < 5e-6);
+            if (!causal) continue;
+            auto changed = x.clone();
+            changed.mutable_at(0, n - 40, 3) += 1;
+            CHECK(test::bitwise_equal(view::slice(layer(x), 1, 0, n - 40), view::slice(layer(changed), 1, 0, n - 40)));
+        }
+}

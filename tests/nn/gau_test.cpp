@@ -106,3 +106,21 @@ TEST_CASE("GAU: steps with a cache equal the causal pass") {
                                   view::slice(whole, 1, i, i < 5 ? i + 1 : i + 7)) < 2e-6);
     }
 }
+
+TEST_CASE("GAU: long sequences, which go in pieces, give what the recorded pass gives (large)") {
+    const Index n = nn::detail::gated_piece + 70;
+    const auto x = test::wave<float>(Shape{2, n, 6});
+    const auto keep = test::wave<bool>(Shape{2, n});
+    for (const GauFunction f : {GauFunction::relu2, GauFunction::relu2_bias_in, GauFunction::softmax_plus})
+        for (const bool causal : {false, true}) {
+            nn::GAU<float> unit(
+                6, {.query_key_dim = 4, .function = f, .causal = causal, .rotary_width = 2, .shift_tokens = causal});
+            fill_wave(unit);
+            const auto whole = [&](const auto&... arguments) {
+                autograd::Tape tape;
+                return unit(x, arguments...);
+            };
+            CHECK(test::max_error(unit(x), whole()) < 5e-6);
+            CHECK(test::max_error(unit(x, keep), whole(keep)) < 5e-6);
+        }
+}

@@ -73,11 +73,10 @@ struct FLASH {
 
     /// x [B, n, d] of any n; `keep` [B, n] is true for tokens that are no padding.
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Optional<bool, 2>& keep = {}) const {
-        const Index n = x.dim(1);
-        Parts p = project(options.shift_tokens ? detail::shift_tokens(norm(x)) : norm(x), 0);
-        if (keep) p.linear_k = masked_fill(p.linear_k, unsqueeze(logical_not(*keep), 2), T(0));
-        const auto whole = [n](const Tensor<T, 3>& t) { return t.dim(1) == n ? t : slice(t, 1, 0, n); };
-        return finish(x, p.gate, whole(quadratic(p, keep)), whole(linear_part(p)));
+        if (may_fuse()) return detail::gated_members(x, keep, [this](auto&&... args) { in_pieces(args...); });
+        Parts p = project(detail::normed_rows(norm, options.shift_tokens, x, 0, x.dim(1)), 0);
+        if (keep) p.linear_k = visible(p.linear_k, *keep);
+        return finish(x, p.gate, quadratic(p, keep), linear_part(p));
     }
 
     /// What decoding keeps: the finished chunks' sum of products and the keys and values of the chunk at work.
@@ -136,13 +135,65 @@ private:
     Parts project(const Tensor<T, 3>& y, Index first) const {
         const auto hidden = chain(y, to_hidden, SiLU{}), z = chain(y, to_qk, SiLU{});
         const Index e = hidden.dim(2) / 2;
-        const Index width = options.rotary_width < options.query_key_dim ? options.rotary_width : options.query_key_dim;
-        const auto head = [&](Index i) {
-            const auto t = qk_offset_scale(z, i);
-            return width > 0 ? rotary(t, {.width = width, .offset = first}) : t;
-        };
-        return {head(0), head(1), head(2), head(3), slice(hidden, 2, 0, e), slice(hidden, 2, e, 2 * e)};
+        return {head(z, 0, first), head(z, 1, first),      head(z, 2, first),
+                head(z, 3, first), slice(hidden, 2, 0, e), slice(hidden, 2, e, 2 * e)};
     }
+    /// Queries or keys number i at positions first, first + 1, ….
+    Tensor<T, 3> head(const Tensor<T, 3>& z, Index i, Index first) const {
+        const auto t = qk_offset_scale(z, i);
+        const Index width = options.rotary_width < options.query_key_dim ? options.rotary_width : options.query_key_dim;
+        return width > 0 ? rotary(t, {.width = width, .offset = first}) : t;
+    }
+    static Tensor<T, 3> visible(const Tensor<T, 3>& keys, const Tensor<bool, 2>& keep) {
+        return masked_fill(keys, unsqueeze(logical_not(keep), 2), T(0));
+    }
+
+    /// Values and the sum of their products with keys stand for all rows only where all queries see all of them.
+    void in_pieces(const Tensor<T, 3>& x, const OptionalTensor<bool, 2>& keep, T* to) const {
+        const auto products = products_.of(to_hidden, to_out);
+        const Index batch = x.dim(0), n = x.dim(1), d = x.dim(2), e = to_out.weight.dim(1), c = options.group_size;
+        const Index s = options.query_key_dim, most = (detail::gated_piece + c - 1) / c * c,
+                    piece = n < most ? n : most;
+        const bool causal = options.causal;
+        auto v = empty<T>(Shape{batch, causal ? piece : n, e}), sums = zeros<T>(Shape{batch, s, e});
+        Tensor<T, 3> y, z, linear_k;
+        const auto open = [&](Index begin, Index end) {
+            y = contiguous(detail::normed_rows(norm, options.shift_tokens, x, begin, end));
+            z = chain(y, to_qk, SiLU{});
+            linear_k = head(z, 3, begin);
+            if (keep) linear_k = visible(linear_k, view::slice(*keep, 1, begin, end));
+        };
+        const auto add_products = [&](Index row, Index v_row, Index count) {
+            kernels::gemm_batched(batch, {s, e, count}, kernels::transposed(linear_k.data() + row * s, s),
+                                  linear_k.dim(1) * s, kernels::row_major(v.data() + v_row * e, e), v.dim(1) * e,
+                                  sums.mutable_data(), e, s * e, true);
+        };
+        for (Index i = 0; i < n && !causal; i += piece) {
+            const Index end = i + piece < n ? i + piece : n;
+            open(i, end);
+            products.values(y, v.mutable_data() + i * e);
+            add_products(0, i, end - i);
+        }
+        for (Index i = 0; i < n; i += piece) {
+            const Index end = i + piece < n ? i + piece : n, count = end - i;
+            if (causal || n > piece) open(i, end);
+            if (causal) products.values(y, v.mutable_data());
+            const auto q = head(z, 1, i) * divisors(i, end, n);
+            const Parts p{
+                head(z, 0, i), {}, head(z, 2, i), {}, view::slice(v, 1, causal ? 0 : i, causal ? count : end), {}};
+            auto mixed = contiguous(quadratic(p, keep ? view::slice(*keep, 1, i, end) : OptionalTensor<bool, 2>()));
+            for (Index g = 0; g < count; g += causal ? c : count) {
+                const Index rows = causal && g + c < count ? c : count - g;
+                if (!causal || i + g > 0)
+                    kernels::gemm_batched(batch, {rows, e, s}, kernels::row_major(q.data() + g * s, s), count * s,
+                                          kernels::row_major(sums.data(), e), s * e, mixed.mutable_data() + g * e, e,
+                                          count * e, true);
+                if (causal && i + g + rows < n) add_products(g, g, rows);
+            }
+            products.close(y, mixed, options.residual ? x.data() + i * d : nullptr, to + i * d);
+        }
+    }
+
     AttentionOptions weights() const {
         return {.scale = 1 / double(options.group_size),
                 .dropout = options.dropout,
@@ -171,8 +222,9 @@ private:
         auto how = weights();
         if (options.causal) how.causal = Causal::top_left;
         const auto y = multi_head_attention(chunks(p.quad_q), chunks(p.quad_k), chunks(p.v), 1, mask, how);
-        return reshape(y, Shape{batch, y.dim(0) / (batch > 0 ? batch : 1) * c, p.v.dim(2)});
+        return first_rows(reshape(y, Shape{batch, (p.v.dim(1) + c - 1) / c * c, p.v.dim(2)}), p.v.dim(1));
     }
+    static Tensor<T, 3> first_rows(const Tensor<T, 3>& x, Index n) { return x.dim(1) == n ? x : slice(x, 1, 0, n); }
     /// Of a causal linear part with `chunks` chunks in front.
     double chunk_scale(Index chunks) const {
         const double tokens = double(options.group_size);
@@ -184,15 +236,15 @@ private:
         const LinearAttentionOptions how{.causal = options.causal, .normalize = false, .chunk = c, .own_chunk = false};
         const auto one_head = [&](const Tensor<T, 3>& x) { return unsqueeze(padded(x), 1); };
         // Divided are the queries, which are narrower than the results.
-        const auto q = p.linear_q * divisors(n);
-        return squeeze(linear_attention(one_head(q), one_head(p.linear_k), one_head(p.v), how), 1);
+        const auto q = p.linear_q * divisors(0, n, n);
+        return first_rows(squeeze(linear_attention(one_head(q), one_head(p.linear_k), one_head(p.v), how), 1), n);
     }
-    /// What the linear part of n queries is multiplied by, [1, 1] or [n, 1].
-    Tensor<T, 2> divisors(Index n) const {
+    /// What the linear part of queries [begin, end) of n is multiplied by, [1, 1] or [end - begin, 1].
+    Tensor<T, 2> divisors(Index begin, Index end, Index n) const {
         const bool each = options.causal && options.linear_norm == FlashLinearNorm::count;
-        auto factors = empty<T>(Shape{each ? n : Index(1), Index(1)});
+        auto factors = empty<T>(Shape{each ? end - begin : Index(1), Index(1)});
         for (Index i = 0; i < factors.dim(0); ++i)
-            factors.mutable_data()[i] = T(each             ? chunk_scale(i / options.group_size)
+            factors.mutable_data()[i] = T(each             ? chunk_scale((begin + i) / options.group_size)
                                           : options.causal ? chunk_scale(1)
                                           : n > 0          ? 1 / double(n)
                                                            : 1);
@@ -203,6 +255,8 @@ private:
         const auto y = to_out(map(kernels::GatedSum{}, gate, near, far));
         return observed(*this, options.residual ? y + x : y);
     }
+
+    detail::GatedProducts<T> products_;
 };
 
 }  // namespace nn
