@@ -74,7 +74,8 @@ TEST_CASE("data::ImageFolder: classes and files by name") {
     const std::vector<std::string> paths{root + "/ant/b.PNG", root + "/ant/a.png", root + "/zebra/c.png"};
     for (std::size_t i = 0; i < 3; ++i)
         io::save_png(paths[i], full<std::uint8_t>(Shape{2, Index(i) + 1, 3}, std::uint8_t(51 * i)));
-    test::write_file(root + "/ant/notes.txt", "no image");
+    for (const char* name : {"/ant/notes.txt", "/ant/film.gif", "/ant/texture.tga"})
+        test::write_file(root + name, "nothing that load_image reads");
     const data::ImageFolder dataset(root);
     CHECK(dataset.size() == 3);
     CHECK(dataset.classes() == std::vector<std::string>{"ant", "zebra"});
@@ -84,7 +85,7 @@ TEST_CASE("data::ImageFolder: classes and files by name") {
     CHECK(label == 1);
     CHECK(image(2, 1, 2) == doctest::Approx(0.4));
     for (const std::string& path : paths) ::unlink(path.c_str());
-    ::unlink((root + "/ant/notes.txt").c_str());
+    for (const char* name : {"/ant/notes.txt", "/ant/film.gif", "/ant/texture.tga"}) ::unlink((root + name).c_str());
     for (const std::string& name : {root + "/zebra", root + "/ant", root}) ::rmdir(name.c_str());
 }
 

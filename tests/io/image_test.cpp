@@ -98,6 +98,16 @@ TEST_CASE("image: a JPEG decodes to its colour, and Huffman tables of too many c
             std::string("\xff\xc4\1\x14\0\0\0\0\0\0\0\1\xff\1\0\0\0\0\0\0\0", 21) + std::string(257, '\0');
         CHECK(refusal("\xff\xd8" + quantization + (tables_first ? huge + frame : frame + huge) + scan) ==
               "must have Huffman tables of at most 256 codes");
+        // Behind the end anything may follow; inside a segment an end mark is none.
+        CHECK(
+            load("\xff\xd8" + quantization + (tables_first ? tables + frame : frame + tables) + scan + huge).shape() ==
+            Shape{8, 8, 3});
+        const std::string note("\xff\xfe\0\4\xff\xd9", 6);
+        CHECK(refusal("\xff\xd8" + quantization + frame + note + huge + scan) ==
+              "must have Huffman tables of at most 256 codes");
+        const std::string restarted = scan.substr(0, scan.size() - 2) + "\xff\xd0" + huge + "\xff\xd9";
+        CHECK(refusal("\xff\xd8" + quantization + frame + tables + restarted) ==
+              "must have Huffman tables of at most 256 codes");
     }
 }
 

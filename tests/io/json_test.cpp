@@ -104,6 +104,18 @@ TEST_CASE("json: integers are read as integers and must fit 64 bits") {
             IoError);
 }
 
+TEST_CASE("json: numbers must fit a double") {
+    CHECK(io::JsonReader("here", "-1.5e-3").number() == -1.5e-3);
+    CHECK(io::JsonReader("here", "1e-999").number() == 0);
+    CHECK(io::JsonReader("here", "0." + std::string(400, '0') + "1").number() == 0);
+    for (const char* bad : {"1e999", "-1e999", "0.5E400"})
+        CHECK_THROWS_WITH_AS(
+            io::JsonReader("here", bad).number(),
+            message("here: JSON must have a number of at most 1.8e308 at byte 0 of ", std::string_view(bad).size())
+                .c_str(),
+            IoError);
+}
+
 TEST_CASE("json: nesting is limited to 64 levels") {
     CHECK(error_of(std::string(64, '[') + std::string(64, ']')) == "");
     CHECK(error_of(std::string(65, '[') + std::string(65, ']')) == "here: JSON must not nest deeper than 64 (byte 65)");

@@ -102,6 +102,8 @@ TEST_CASE("npy: each kind of malformed file gets its sentence") {
     for (const char* descr : {"|O", "<c8", "<u4", "<U3", "f4", "|f4", "!f4", "<f16", ""})
         CHECK(refusal(array_of(header(descr, "False", "(2,)"), eight)) ==
               message("the array must have one of the element types f4 f8 f2 i8 i4 i2 i1 u1 b1 but has ", descr));
+    CHECK(refusal(array_of(header(std::string("<\0\n4", 4), "False", "(2,)"), eight)) ==
+          "the array must have one of the element types f4 f8 f2 i8 i4 i2 i1 u1 b1 but has <??4");
     CHECK(refusal(array_of(header("<f4", "Maybe", "(2,)"), eight)) ==
           "the array's header must have True or False at byte 31 of 50");
     CHECK(refusal(array_of(header("<f4", "True", "(-2,)"), eight)) ==

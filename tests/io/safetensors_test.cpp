@@ -191,6 +191,9 @@ TEST_CASE("safetensors: files that cannot be opened are named") {
           "load_safetensors: \"" + (folder / "none") + "\" must be a readable file (No such file or directory)");
     CHECK(test::message_of<IoError>([&] { io::load_safetensors(folder / ""); }) ==
           "load_safetensors: \"" + (folder / "") + "\" must be a regular file");
+    REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);  // refused at once, not waited for
+    CHECK(test::message_of<IoError>([&] { io::load_safetensors(folder / "pipe"); }) ==
+          "load_safetensors: \"" + (folder / "pipe") + "\" must be a regular file");
     CHECK_THROWS_AS(io::load_safetensors("/dev/zero"), IoError);
 }
 

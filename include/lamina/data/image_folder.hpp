@@ -13,7 +13,7 @@ namespace lamina::inline LAMINA_ABI::data {
 /// in the order of their names (torchvision.datasets.ImageFolder).
 class ImageFolder {
 public:
-    /// Throws IoError when the folder has no classes or no images (.png .jpg .jpeg .bmp .tga .gif .ppm .pgm).
+    /// Throws IoError when the folder has no classes or no images (.png .jpg .jpeg .bmp .ppm .pgm).
     explicit ImageFolder(const std::string& folder) {
         for (const std::string& name : names_in(folder)) {
             struct ::stat info {};
@@ -54,7 +54,7 @@ private:
     }
     static bool is_image(std::string name) {
         for (char& c : name) c = c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
-        for (const char* ending : {".png", ".jpg", ".jpeg", ".bmp", ".tga", ".gif", ".ppm", ".pgm"})
+        for (const char* ending : {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})
             if (name.ends_with(ending)) return true;
         return false;
     }

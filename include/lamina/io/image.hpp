@@ -24,6 +24,29 @@ inline bool jpeg_segment_fits(std::string_view segment) {
     return true;
 }
 
+/// Where the JPEG whose frame header is at byte `at` ends, behind the first end mark that is part of no segment: what
+/// follows, such as the film that telephones append, stb_image never reads. The whole size where segments do not fit.
+inline std::size_t jpeg_end(std::string_view bytes, std::size_t at) {
+    const auto byte = [&](std::size_t i) {
+        return i < bytes.size() ? unsigned(static_cast<unsigned char>(bytes[i])) : 0u;
+    };
+    while (at + 3 < bytes.size() && byte(at) == 0xff) {
+        const unsigned mark = byte(at + 1), length = byte(at + 2) << 8 | byte(at + 3);
+        if (mark == 0xff) {
+            ++at;
+            continue;
+        }
+        if (mark == 0xd9) return at + 2;
+        if (length < 2) break;
+        at += 2 + length;
+        // Behind a scan's header its data run to the next mark but restarts; 0xff 0 is a byte of data.
+        const auto is_data = [&](unsigned next) { return next == 0 || next == 0xff || (next & 0xf8) == 0xd0; };
+        if (mark == 0xda)
+            while (at + 1 < bytes.size() && (byte(at) != 0xff || is_data(byte(at + 1)))) ++at;
+    }
+    return bytes.size();
+}
+
 /// Versions of stb_image before 2.28 write past a Huffman table of more than 256 codes. The segments before the frame
 /// header are walked as stb_image does; behind it every place that could be taken for a table is checked.
 inline bool jpeg_tables_fit(std::string_view bytes) {
@@ -40,7 +63,8 @@ inline bool jpeg_tables_fit(std::string_view bytes) {
         if (length < 2) break;
         at += 2 + length;
     }
-    for (at = bytes.find("\xff\xc4", at); at != std::string_view::npos; at = bytes.find("\xff\xc4", at + 1))
+    const std::size_t end = jpeg_end(bytes, at);
+    for (at = bytes.find("\xff\xc4", at); at < end; at = bytes.find("\xff\xc4", at + 1))
         if (!jpeg_segment_fits(bytes.substr(at + 2))) return false;
     return true;
 }

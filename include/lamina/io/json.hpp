@@ -55,12 +55,18 @@ public:
         return value;
     }
 
-    /// Reads a number.
+    /// Reads a number that a double can hold; one that is too small is 0.
     double number() {
         const std::string_view digits = number_text();
         double value = 0;
-        std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        return value;
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        const auto exponent = digits.find_first_of("eE");
+        const bool tiny = exponent == digits.npos ? digits.find('.') < 3 : digits[exponent + 1] == '-';
+        if (error != std::errc{} && !tiny) {
+            at_ -= digits.size();
+            misfit("a number of at most 1.8e308");
+        }
+        return error == std::errc{} ? value : 0;
     }
 
     bool boolean() {

@@ -35,6 +35,14 @@ private:
 };
 
 namespace detail {
+/// What a message repeats of a name that comes from a file: so much, and no control characters.
+LAMINA_NOINLINE inline std::string shortened(std::string_view name) {
+    std::string out(name.substr(0, 200));
+    for (char& c : out)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    return out;
+}
+
 /// Closes a file descriptor at the end of a scope.
 struct Descriptor {
     int fd = -1;
@@ -64,7 +72,8 @@ inline void read_all(int fd, void* data, std::size_t size, std::string_view op, 
 }  // namespace detail
 
 inline MappedFile::MappedFile(std::string_view op, const std::string& path) {
-    const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Not blocking: a pipe nobody writes to is refused and not waited for.
+    const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct ::stat info {};
     if (file.fd < 0 || ::fstat(file.fd, &info) != 0) detail::fail_errno(op, path, "must be a readable file");
     require<IoError>(S_ISREG(info.st_mode), op, ": \"", path, "\" must be a regular file");

@@ -7,9 +7,6 @@ namespace lamina::inline LAMINA_ABI::io::detail {
 
 static_assert(std::endian::native == std::endian::little, "elements of files are little-endian and used in place");
 
-/// Names come from the file: only so much of one is repeated in a message.
-inline std::string_view shortened(std::string_view name) { return name.substr(0, 200); }
-
 /// Bytes of `shape`, or an IoError that begins with `label` when they are 2^63 or more.
 inline std::uint64_t checked_bytes(DType dtype, const std::vector<Index>& shape, std::string_view label) {
     std::uint64_t bytes = size_of(dtype);

@@ -50,8 +50,8 @@ public:
         const ZipRecord local(record);
         const std::uint64_t start = member.offset + 30 + local.u16(26) + local.u16(28);
         require<IoError>(start <= bytes_.size() && member.packed <= bytes_.size() - start, where_, ": member \"",
-                         member.name.substr(0, 200), "\" must lie within the file of ", bytes_.size(),
-                         " bytes but claims ", member.packed, " bytes at ", start);
+                         shortened(member.name), "\" must lie within the file of ", bytes_.size(), " bytes but claims ",
+                         member.packed, " bytes at ", start);
         return bytes_.substr(start, member.packed);
     }
 
@@ -103,13 +103,13 @@ private:
                              record.u32(20),
                              record.u32(24),
                              record.u32(42)};
-            require<IoError>((record.u16(8) & 1) == 0, where_, ": member \"", member.name.substr(0, 200),
+            require<IoError>((record.u16(8) & 1) == 0, where_, ": member \"", shortened(member.name),
                              "\" must not be encrypted");
             widen(member, bytes_.substr(at + 46 + name, extra));
             // Members that overlap would let a small file claim any amount of memory.
             packed += member.packed;
             require<IoError>(member.packed <= bytes_.size() && packed <= bytes_.size(), where_, ": member \"",
-                             member.name.substr(0, 200), "\" must fit the file with those before it but has ",
+                             shortened(member.name), "\" must fit the file with those before it but has ",
                              member.packed, " bytes");
             members_.push_back(std::move(member));
             at += 46 + name + extra + comment;
