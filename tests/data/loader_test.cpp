@@ -169,6 +169,8 @@ TEST_CASE("loader: the shares of several ranks make up the batches of one") {
     const data::Loader tail(Numbers{11}, {.batch_size = 2, .rank = 2, .ranks = 3});
     CHECK(tail.size() == 2);
     CHECK(labels_of(tail, 0) == std::vector<std::int64_t>{2, 5, 8});
+    CHECK(test::message_of<ValueError>([&] { tail.epoch(0, -1); }) ==
+          "Loader: epoch and first batch must not be negative but are 0 and -1");
     CHECK(test::message_of<ValueError>([&] { loader(1, 2, 2); }) ==
           "Loader: rank must lie in [0, ranks) but is 2 of 2");
     CHECK(test::message_of<ValueError>([&] { loader(1, 0, 0); }) ==

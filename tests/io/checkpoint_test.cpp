@@ -171,6 +171,11 @@ TEST_CASE("checkpoint: what does not fit is said") {
     io::load_checkpoint(path, io::part("rate", rate), io::part("step", step));
     CHECK(step == 3);
     CHECK(rate == 0.25);
+    CHECK(test::message_of<ValueError>([&] {
+              io::save_checkpoint(path, io::part("step", step), io::part("rate", rate), io::part("step", rate));
+          }) == "save_checkpoint: parts must have different names but two are step");
+    CHECK(test::message_of<ValueError>([&] { io::save_checkpoint(path, io::part("a/b", step)); }) ==
+          "save_checkpoint: the name of a part must have no / but is a/b");
     CHECK(test::message_of<ValueError>([&] { io::load_checkpoint(path, io::part("model", flag)); }) ==
           "load_state_dict: names and shapes must match:\n  missing values [20000]");
     CHECK(test::message_of<ValueError>([&] {

@@ -120,6 +120,16 @@ TEST_CASE("schedules: closed forms") {
     CHECK(line(0, 99) == line(0, 10));
     CHECK(line.momentum(0) == 0.95);
     CHECK(schedule::OneCycle(1, 9, {.cycle_momentum = false}).momentum(3) == -1);
+    // Without these a division by zero, an endless loop and NaN.
+    CHECK(test::message_of<ValueError>([] { schedule::Step{0}(1, 3); }) == "Step: every must be at least 1 but is 0");
+    CHECK(test::message_of<ValueError>([] { schedule::WarmRestarts{0}(1, 3); }) ==
+          "WarmRestarts: steps and growth must be at least 1 but are 0 and 1");
+    CHECK(test::message_of<ValueError>([] {
+              schedule::WarmRestarts{2, 0}(1, 3);
+          }) == "WarmRestarts: steps and growth must be at least 1 but are 2 and 0");
+    CHECK(test::message_of<ValueError>([] { schedule::Cosine{0}(1, 0); }) ==
+          "Cosine: steps must be at least 1 but are 0");
+    CHECK(test::message_of<ValueError>([] { schedule::Noam{0}(1, 0); }) == "Noam: width must be at least 1 but is 0");
     CHECK(test::message_of<ValueError>([] { schedule::OneCycle(1, 0); }) ==
           "OneCycle: steps must be at least 1 and rising lie in [0, 1], but are 0 and 0.3");
     CHECK(test::message_of<ValueError>([] { schedule::Sequential({}, schedule::Constant{}, schedule::Constant{}); }) ==

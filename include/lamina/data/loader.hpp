@@ -183,8 +183,12 @@ public:
         return (samples + (options_.drop_last ? 0 : options_.batch_size - 1)) / options_.batch_size;
     }
     /// The batches of epoch `epoch`, from batch `first` on: a run resumes where it stopped. The loader must outlive
-    /// them.
-    Epoch<D> epoch(Index epoch, Index first = 0) const { return Epoch<D>(dataset_, options_, epoch, first, size()); }
+    /// them. Throws ValueError for a negative number.
+    Epoch<D> epoch(Index epoch, Index first = 0) const {
+        require<ValueError>(epoch >= 0 && first >= 0, "Loader: epoch and first batch must not be negative but are ",
+                            epoch, " and ", first);
+        return Epoch<D>(dataset_, options_, epoch, first, size());
+    }
 
 private:
     D dataset_;

@@ -69,9 +69,18 @@ inline StateDict extract_part(const StateDict& all, std::string_view name) {
 }  // namespace detail
 
 /// Writes all parts to one safetensors file (`model/fc.weight`, `optimizer/state.fc.weight.exp_avg`, …) such that a
-/// crash at any moment leaves the old file or the new one. Throws IoError.
+/// crash at any moment leaves the old file or the new one. Throws IoError, and ValueError for parts of one name or with
+/// a / in it, which could not be told apart.
 template <class... X>
 void save_checkpoint(const std::string& path, const Part<X>&... parts) {
+    const std::string_view names[] = {parts.name...};
+    for (std::size_t i = 0; i < sizeof...(X); ++i) {
+        require<ValueError>(names[i].find('/') == std::string_view::npos,
+                            "save_checkpoint: the name of a part must have no / but is ", names[i]);
+        for (std::size_t j = 0; j < i; ++j)
+            require<ValueError>(names[i] != names[j], "save_checkpoint: parts must have different names but two are ",
+                                names[i]);
+    }
     std::vector<NamedTensor> all;
     (detail::append_part(all, parts.name, detail::part_state(std::as_const(parts.object))), ...);
     save_safetensors(path, StateDict::of_distinct(std::move(all)));

@@ -9,21 +9,26 @@ namespace lamina::inline LAMINA_ABI::optim::schedule {
 
 inline constexpr double pi = 3.14159265358979323846;
 
-/// From base to `end` in `steps` steps. Later steps rise again, as PyTorch's do.
+/// From base to `end` in `steps` steps. Later steps rise again, as PyTorch's do. Throws ValueError for steps < 1 when
+/// it is called.
 struct Cosine {
     Index steps;
     double end = 0;
     double operator()(double base, Index t) const {
+        require<ValueError>(steps >= 1, "Cosine: steps must be at least 1 but are ", steps);
         return end + (base - end) * (1 + std::cos(pi * double(t) / double(steps))) / 2;
     }
 };
 
 /// Cosines from base to `end`, the first of `steps` steps, each of the others `growth` times as long as the last.
+/// Throws ValueError for steps or growth < 1 when it is called.
 struct WarmRestarts {
     Index steps;
     Index growth = 1;
     double end = 0;
     double operator()(double base, Index t) const {
+        require<ValueError>(steps >= 1 && growth >= 1, "WarmRestarts: steps and growth must be at least 1 but are ",
+                            steps, " and ", growth);
         Index length = steps;
         if (growth == 1) t %= length;
         else

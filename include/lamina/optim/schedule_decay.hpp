@@ -1,7 +1,7 @@
 #pragma once
 // Schedules that lower (or raise) the rate by a factor of the step number. Defaults and formulas as in
 // torch.optim.lr_scheduler.
-#include <lamina/core/index.hpp>
+#include <lamina/core/error.hpp>
 
 #include <cmath>
 #include <vector>
@@ -15,11 +15,14 @@ struct Constant {
     double operator()(double base, Index t) const { return t < steps ? base * factor : base; }
 };
 
-/// base * gamma^(t / every), the division rounded down.
+/// base * gamma^(t / every), the division rounded down. Throws ValueError for every < 1 when it is called.
 struct Step {
     Index every;
     double gamma = 0.1;
-    double operator()(double base, Index t) const { return base * std::pow(gamma, double(t / every)); }
+    double operator()(double base, Index t) const {
+        require<ValueError>(every >= 1, "Step: every must be at least 1 but is ", every);
+        return base * std::pow(gamma, double(t / every));
+    }
 };
 
 /// base * gamma^(number of milestones reached).
@@ -67,10 +70,12 @@ struct InverseSqrt {
 };
 
 /// base * width^-0.5 * min(s^-0.5, s warm_up^-1.5) with s = t + 1 (A. Vaswani et al., Attention Is All You Need).
+/// Throws ValueError for width < 1 when it is called.
 struct Noam {
     Index width;
     Index warm_up = 4000;
     double operator()(double base, Index t) const {
+        require<ValueError>(width >= 1, "Noam: width must be at least 1 but is ", width);
         const double step = double(t) + 1, up = double(warm_up > 0 ? warm_up : 1);
         const double rising = step / (up * std::sqrt(up)), falling = 1 / std::sqrt(step);
         return base * (rising < falling ? rising : falling) / std::sqrt(double(width));
