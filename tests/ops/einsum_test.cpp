@@ -2,6 +2,7 @@
 #include <lamina/autograd/gradcheck.hpp>
 #include <lamina/core/view.hpp>
 #include <lamina/ops/einsum.hpp>
+#include <lamina/ops/reduce.hpp>
 #include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
@@ -42,6 +43,25 @@ TEST_CASE("einsum: gradients match finite differences") {
     CHECK(gradcheck([](const auto& s, const auto& t) { return einsum<"bij,bij->b">(s, t); }, a,
                     test::wave<double>(Shape{2, 3, 2}, 3)) < 1e-7);
     CHECK(!einsum<"iji->j">(autograd::leaf(a)).grad_link());
+}
+
+TEST_CASE("einsum: three dots stand for all further dimensions, which broadcast") {
+    const auto a = test::wave<double>(Shape{2, 1, 3, 4});
+    const auto b = test::wave<double>(Shape{5, 4, 2}, 1);
+    const auto product = matmul(a, b);
+    CHECK(test::max_error(einsum<"...ij,...jk->...ik">(a, b), product) < 1e-14);
+    CHECK(test::max_error(einsum<"...ij,...jk">(a, b), product) < 1e-14);
+    CHECK(test::max_error(einsum<"i...j,...jk->...ki">(view::permute(a, {2, 0, 1, 3}), b),
+                          view::permute(product, {0, 1, 3, 2})) < 1e-14);
+    CHECK(test::max_error(einsum<"...ij,jk->...ik">(a, view::select(b, 0, 2)), matmul(a, view::select(b, 0, 2))) <
+          1e-14);
+    CHECK(einsum<"...,...->...">(b, b)(4, 3, 1) == doctest::Approx(b(4, 3, 1) * b(4, 3, 1)));
+    const auto sums = einsum<"...i->i...">(b);
+    CHECK(sums.shape() == Shape{2, 5, 4});
+    CHECK(sums(1, 2, 3) == b(2, 3, 1));
+    CHECK(einsum<"...i->">(b).item() == doctest::Approx(sum(b).item()));
+    CHECK(gradcheck([](const auto& s, const auto& t) { return einsum<"...ij,...jk->...ik">(s, t); }, a, b) < 1e-7);
+    CHECK_THROWS_AS((einsum<"...i,...i->...">(a, test::wave<double>(Shape{2, 4}))), ShapeError);
 }
 
 TEST_CASE("einsum: golden cases") {

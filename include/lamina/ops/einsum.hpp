@@ -5,6 +5,7 @@
 #include <lamina/autograd/tape.hpp>
 #include <lamina/kernels/reduce.hpp>
 #include <lamina/ops/contiguous.hpp>
+#include <lamina/ops/expand.hpp>
 #include <lamina/ops/matmul.hpp>
 
 namespace lamina::inline LAMINA_ABI {
@@ -32,31 +33,61 @@ struct Letters {
     constexpr void add(char c) { name[count++] = c; }
 };
 
-/// An equation taken apart. Without `->` the result has the letters that occur once, sorted.
+/// The first and last of all names of dimensions: letters, and in front of them the digits that `...` stands for.
+inline constexpr char first_name = '0', last_digit = '9', last_name = 'z';
+
+/// An equation taken apart. Without `->` the result has what `...` stands for and the letters that occur once, sorted.
 struct ParsedEquation {
     Letters operand[2], result;
-    int operands = 1;
+    int operands = 1, dots = 0;  ///< dots: dimensions that `...` stands for
     bool valid = true;
 };
+/// Letters between positions `from` and `to` of an equation.
 template <std::size_t N>
-consteval ParsedEquation parse(const Equation<N>& equation) {
+constexpr int letters_between(const Equation<N>& equation, std::size_t from, std::size_t to) {
+    int count = 0;
+    for (std::size_t i = from; i < to; ++i)
+        count += (equation.text[i] >= 'a' && equation.text[i] <= 'z') ||
+                 (equation.text[i] >= 'A' && equation.text[i] <= 'Z');
+    return count;
+}
+/// For operands of the given ranks. The dimensions of `...` are aligned at the right, as in broadcasting.
+template <std::size_t N>
+consteval ParsedEquation parse(const Equation<N>& equation, int rank_a, int rank_b) {
     ParsedEquation p;
-    bool arrow = false;
+    std::size_t comma = N - 1, end = N - 1;
+    for (std::size_t i = N - 1; i-- > 0;) {
+        if (equation.text[i] == ',') comma = i;
+        if (equation.text[i] == '-') comma = end = i;
+    }
+    const int rest[2] = {rank_a - letters_between(equation, 0, comma), rank_b - letters_between(equation, comma, end)};
+    p.dots = rest[0] > rest[1] ? rest[0] : rest[1];
+    if (p.dots < 0 || p.dots > 10) p.dots = 0;
+    bool arrow = false, dotted = false;
     for (std::size_t i = 0; i + 1 < N; ++i) {
         const char c = equation.text[i];
         if (c == ' ') continue;
-        if (c == ',' && !arrow && p.operands == 1) ++p.operands;
+        if (c == '.') {
+            Letters& to = arrow ? p.result : p.operand[p.operands - 1];
+            const int count = arrow ? p.dots : rest[p.operands - 1];
+            p.valid = p.valid && count >= 0 && i + 2 < N && equation.text[i + 1] == '.' && equation.text[i + 2] == '.';
+            for (int d = p.dots - count; d < p.dots; ++d) p.valid = p.valid && !to.has(char(first_name + d));
+            for (int d = p.dots - count; d < p.dots; ++d) to.add(char(first_name + d));
+            dotted = true;
+            i += 2;
+        } else if (c == ',' && !arrow && p.operands == 1) ++p.operands;
         else if (c == '-' && equation.text[i + 1] == '>' && !arrow) arrow = true, ++i;
         else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) p.valid = false;
         else if (arrow) p.valid = p.valid && !p.result.has(c), p.result.add(c);
         else p.operand[p.operands - 1].add(c);
     }
+    if (!dotted) p.dots = 0;
     if (!arrow)
-        for (char c = 'A'; c <= 'z'; ++c) {
+        for (char c = first_name; c <= last_name; ++c) {
             int times = 0;
             for (const auto& o : p.operand)
                 for (int i = 0; i < o.count; ++i) times += o.name[i] == c;
-            if (times == 1) p.result.add(c);
+            if (times == 1 || (times > 0 && c <= last_digit)) p.result.add(c);
         }
     for (int i = 0; i < p.result.count; ++i)
         p.valid = p.valid && (p.operand[0].has(p.result.name[i]) || p.operand[1].has(p.result.name[i]));
@@ -90,7 +121,7 @@ struct Contraction {
     /// Letters in a, in b and in z exactly as told, in the order of the alphabet.
     Letters select(bool in_a, bool in_b, bool in_z) const {
         Letters found;
-        for (char c = 'A'; c <= 'z'; ++c)
+        for (char c = first_name; c <= last_name; ++c)
             if (a.has(c) == in_a && b.has(c) == in_b && z.has(c) == in_z) found.add(c);
         return found;
     }
@@ -149,6 +180,19 @@ struct Contraction {
     }
 };
 
+/// The shapes of operands with the dimensions of `...` stretched to each other's.
+template <ParsedEquation P, int A, int B>
+std::pair<Shape<A>, Shape<B>> broadcast_dots(const Shape<A>& a, const Shape<B>& b) {
+    std::pair<Shape<A>, Shape<B>> both{a, b};
+    for (int i = 0; i < A; ++i)
+        for (int j = 0; j < B; ++j) {
+            if (P.operand[0].name[i] > last_digit || P.operand[0].name[i] != P.operand[1].name[j]) continue;
+            if (a[i] == 1) both.first[i] = b[j];
+            else if (b[j] == 1) both.second[j] = a[i];
+        }
+    return both;
+}
+
 template <ParsedEquation P, class T, int A, int B>
 Tensor<T, P.result.count> einsum(const Tensor<T, A>& a, const Tensor<T, B>& b) {
     LetterExtents extents;
@@ -194,17 +238,22 @@ Tensor<T, P.result.count> einsum(const Tensor<T, A>& a, const Tensor<T, B>& b) {
 
 /// Sum of products of two tensors (or of the elements of one) in Einstein's notation: a letter for each dimension,
 /// equal letters are walked together, those missing on the right are summed; without `->` the letters that occur once
-/// remain, sorted (capitals first). A letter twice in one operand takes its diagonal. Throws ShapeError.
+/// remain, sorted (capitals first). A letter twice in one operand takes its diagonal. `...` stands for all further
+/// dimensions, which broadcast and without `->` come first. Throws ShapeError.
 template <Equation E, Real T, int A, int B>
 auto einsum(const Tensor<T, A>& a, const Tensor<T, B>& b) {
-    constexpr auto parsed = detail::parse(E);
+    constexpr auto parsed = detail::parse(E, A, B);
     static_assert(parsed.valid && parsed.operands == 2, "einsum: the equation has two operands of letters");
     static_assert(parsed.operand[0].count == A && parsed.operand[1].count == B, "einsum: a letter for each dimension");
-    return detail::einsum<parsed>(a, b);
+    if constexpr (parsed.dots == 0) return detail::einsum<parsed>(a, b);
+    else {
+        const auto both = detail::broadcast_dots<parsed>(a.shape(), b.shape());
+        return detail::einsum<parsed>(expand(a, both.first), expand(b, both.second));
+    }
 }
 template <Equation E, Real T, int A>
 auto einsum(const Tensor<T, A>& a) {
-    constexpr auto parsed = detail::parse(E);
+    constexpr auto parsed = detail::parse(E, A, 0);
     static_assert(parsed.valid && parsed.operands == 1, "einsum: the equation has one operand of letters");
     static_assert(parsed.operand[0].count == A, "einsum: a letter for each dimension");
     return detail::einsum<parsed>(a, scalar(T(1)));
