@@ -34,7 +34,38 @@ void check_block(Mixer mixer) {
     CHECK(test::max_error(whole, changed) > 1e-4);
 }
 
+/// Neither a batch of none nor a sequence of none is an error, and gradients are zeros.
+template <class Mixer>
+void check_empty(Mixer mixer) {
+    fill_wave(mixer);
+    for (const Shape<3>& shape : {Shape{0, 13, 8}, Shape{2, 0, 8}, Shape{0, 0, 8}}) {
+        CHECK(mixer(zeros<float>(shape)).shape() == shape);
+        const auto x = autograd::leaf(zeros<float>(shape));
+        {
+            autograd::Tape tape;
+            tape.backward(mixer(x), x.detach());
+        }
+        CHECK(autograd::grad(x).shape() == shape);
+        nn::for_each_tensor(mixer, [&](const std::string& name, auto& p) {
+            CAPTURE(name);
+            CHECK(test::max_error(autograd::grad(p), zeros_like(p)) == 0);
+        });
+    }
+}
+
 }  // namespace
+
+TEST_CASE("mixers: no tokens, no batch") {
+    for (bool causal : {false, true}) {
+        check_empty(nn::SelfAttention<float>(8, 2, {.causal = causal, .rotary = true}));
+        check_empty(nn::LinearSelfAttention<float>(8, 2, {.causal = causal}));
+        for (bool shift : {false, true}) {
+            check_empty(nn::GAU<float>(8, {.query_key_dim = 6, .causal = causal, .shift_tokens = shift}));
+            check_empty(
+                nn::FLASH<float>(8, {.group_size = 4, .query_key_dim = 6, .causal = causal, .shift_tokens = shift}));
+        }
+    }
+}
 
 TEST_CASE("mixers: one block takes each, whole sequences and step by step") {
     check_block(nn::SelfAttention<float>(8, 2, {.causal = true}));
