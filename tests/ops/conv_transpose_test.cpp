@@ -170,13 +170,14 @@ TEST_CASE("conv_transpose2d: golden values and gradients") {
                                              .groups = c.integer("groups", 1),
                                              .dilation = pair("dilation", 1)};
         const auto x = autograd::leaf(c.tensor<float, 4>("in.x")), w = autograd::leaf(c.tensor<float, 4>("in.weight"));
-        const auto b = autograd::leaf(c.tensor<float, 1>("in.bias"));
+        Tensor<float, 1> b;
+        if (c.has("in.bias")) b = autograd::leaf(c.tensor<float, 1>("in.bias"));
         autograd::Tape tape;
         const auto y = conv_transpose2d(x, w, b, options);
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 4>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
         test::check_golden_grad(c, "in.weight", autograd::grad(w));
-        test::check_golden_grad(c, "in.bias", autograd::grad(b));
+        if (b.defined()) test::check_golden_grad(c, "in.bias", autograd::grad(b));
     }
 }
