@@ -12,7 +12,9 @@
 #include <lamina/ops/slice.hpp>
 
 #include <array>
+#include <cmath>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace lamina::inline LAMINA_ABI {
