@@ -21,9 +21,10 @@ namespace detail {
 struct AttentionPolicy {
     static constexpr int slot = 12;                  ///< of parallel::scratch
     static constexpr Index key_block = 112;          ///< keys whose weights for a panel stay in L1
-    static constexpr Index group_bytes = 256 << 10;  ///< of a group's panels
-    static constexpr Index copy_panels = 8;          ///< K and V are copied together for more panels than this
+    static constexpr Index group_bytes = 256 << 10;  ///< of a group's panels, unless
+    static constexpr Index copy_panels = 8;          ///< they are so few; for more, K and V are always copied together
     static constexpr Index max_panels = 16;          ///< in a group
+    static constexpr Index least_tasks = 8;          ///< that a second thread shares; groups are smaller otherwise
     static constexpr Index stale_maximum = 8;        ///< how far (log 2) scores may exceed the maximum in use
 };
 
@@ -235,8 +236,9 @@ template <class Arch, class T>
 Index attention_parts(const AttentionGeometry& g) {
     constexpr Index panel = panel_columns<Arch, T>;
     const Index bytes = (g.width + g.value_width + 2) * panel * Index(sizeof(T));
-    const Index group = larger(3, smaller(AttentionPolicy::max_panels, AttentionPolicy::group_bytes / bytes));
-    return ceil_div(ceil_div(g.queries, panel), group);
+    const Index fits = smaller(AttentionPolicy::max_panels, AttentionPolicy::group_bytes / bytes);
+    const Index panels = ceil_div(g.queries, panel), fair = panels * g.batch * g.heads / AttentionPolicy::least_tasks;
+    return ceil_div(panels, larger(3, smaller(larger(AttentionPolicy::copy_panels, fits), fair)));
 }
 
 }  // namespace detail
