@@ -279,28 +279,49 @@ TEST_CASE("interpolate: nothing in gives nothing out, bad options are named") {
           }) == "interpolate: input must have channels and pixels but has shape [1, 1, 0, 4]");
 }
 
+TEST_CASE("interpolate: linear modes copy along an axis that a small factor leaves as it is") {
+    const Tensor<double, 3> x{{{1, 2, 4}}};
+    CHECK(test::bitwise_equal(interpolate(x, {.scale_factor = 1.3, .mode = linear}), x));
+    CHECK(test::max_error(interpolate(x, {.scale_factor = 1.3, .mode = linear, .antialias = true}),
+                          Tensor<double, 3>{{{1, 43.0 / 26, 37.0 / 13}}}) < 1e-12);
+    const auto plane = test::wave<double>(Shape{1, 2, 3, 4});
+    CHECK(test::bitwise_equal(interpolate(plane, {.scale_factor = {1.2, 2}, .mode = linear}),
+                              interpolate(plane, {.scale_factor = {1, 2}, .mode = linear})));
+}
+
 TEST_CASE("interpolate: golden values and gradients") {
     for (const auto& c : test::golden_cases("ops/interpolate")) {
         CAPTURE(c.name());
         InterpolateOptions o;
         const auto sizes = c.integers("size");
-        if (sizes.size() == 2) o.size = {sizes[0], sizes[1]};
-        else o.scale_factor = c.number("scale_factor", 0);
+        const auto factors = c.numbers("scale_factor");
+        o.size.count = int(sizes.size());
+        for (std::size_t i = 0; i < sizes.size(); ++i) o.size.values[i] = sizes[i];
+        o.scale_factor.count = int(factors.size());
+        for (std::size_t i = 0; i < factors.size(); ++i) o.scale_factor.values[i] = factors[i];
         const auto mode = c.meta("mode");
-        o.mode = mode == "bilinear"  ? bilinear
-                 : mode == "bicubic" ? bicubic
-                 : mode == "nearest" ? nearest
-                                     : nearest_exact;
+        o.mode = mode == "linear" || mode == "bilinear" || mode == "trilinear" ? linear
+                 : mode == "bicubic"                                           ? bicubic
+                 : mode == "area"                                              ? area
+                 : mode == "nearest"                                           ? nearest
+                                                                               : nearest_exact;
         if (c.flag("align_corners", false)) o.coordinates = align_corners;
-        const auto check = [&]<class T>(T) {
-            const auto x = autograd::leaf(c.as_real<T, 4>("in.x"));
+        o.recompute_scale_factor = c.flag("recompute_scale_factor", false);
+        o.antialias = c.flag("antialias", false);
+        const auto check = [&]<class T, int R>(T, std::integral_constant<int, R>) {
+            const auto x = autograd::leaf(c.as_real<T, R>("in.x"));
             autograd::Tape tape;
             const auto y = interpolate(x, o);
             test::check_golden(c, "y", y);
-            tape.backward(y, c.as_real<T, 4>("r.y"));
+            tape.backward(y, c.as_real<T, R>("r.y"));
             test::check_golden_grad(c, "in.x", autograd::grad(x));
         };
-        check(float());
-        check(double());
+        const auto both = [&](auto rank) {
+            check(float(), rank);
+            check(double(), rank);
+        };
+        if (c.rank("in.x") == 3) both(std::integral_constant<int, 3>{});
+        else if (c.rank("in.x") == 4) both(std::integral_constant<int, 4>{});
+        else both(std::integral_constant<int, 5>{});
     }
 }

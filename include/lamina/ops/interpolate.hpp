@@ -72,7 +72,8 @@ InterpolateAxes interpolate_axes(const Shape<R>& shape, const InterpolateOptions
         const Index out = o.size.count ? o.size[d] : Index(double(in) * factor);
         require(out > 0, "interpolate: output must not be empty (input ", shape, ", size [", o.size,
                 "], scale_factor [", o.scale_factor, "])");
-        const bool by_size = o.size.count || o.recompute_scale_factor;
+        const bool copied = o.mode == linear && in == out && !o.antialias;  // whatever the factor says
+        const bool by_size = o.size.count || o.recompute_scale_factor || copied;
         axes.axis[3 - spatial + d] = {in,     out,           by_size ? double(in) / double(out) : 1 / factor,
                                       o.mode, o.coordinates, o.antialias};
     }
@@ -96,8 +97,8 @@ void interpolate_axes(const InterpolateAxes& axes, Index maps, bool back, const 
 
 /// `x` [N, C, W], [N, C, H, W] or [N, C, D, H, W] resized to `size` or by `scale_factor`. A factor gives the size
 /// floor(in * factor) and, unless recompute_scale_factor, the distance 1 / factor between pixels, which is not in / out
-/// when that was rounded. Throws ShapeError, ValueError (torch.nn.functional.interpolate; align_corners = true is
-/// PixelCoordinates::align_corners).
+/// when that was rounded; only linear modes leave an axis that keeps its size as it is. Throws ShapeError, ValueError
+/// (torch.nn.functional.interpolate; align_corners = true is PixelCoordinates::align_corners).
 template <Real T, int R>
 Tensor<T, R> interpolate(const Tensor<T, R>& x, const InterpolateOptions& options) {
     static_assert(R >= 3 && R <= 5, "interpolate: the input is [N, C, W], [N, C, H, W] or [N, C, D, H, W]");
