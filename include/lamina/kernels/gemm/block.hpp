@@ -12,6 +12,7 @@ namespace lamina::inline LAMINA_ABI::kernels::detail {
 struct GemmPolicy {
     static constexpr Index block_bytes = 512 << 10;   ///< of packed B that all row tiles sweep
     static constexpr Index packed_depth = 5120;       ///< most bytes of k in one pass over packed B
+    static constexpr Index copied_depth = 1280;       ///< where A is copied, so that the copy of a tile stays in L1
     static constexpr Index direct_depth = 5120;       ///< and over B in place
     static constexpr Index cached_bytes = 64 << 10;   ///< of all operands, below which they are taken to be cached
     static constexpr Index fetch_depth = 48;          ///< least k for which fetching ahead for the next tile pays
@@ -187,9 +188,8 @@ public:
 private:
     static constexpr Index panel = panel_columns<Arch, T>, line = 64 / Index(sizeof(T));
 
-    /// A copied row tile should serve many panels, so they are shorter.
     static Index packed_depth(const GemmProblem<T>& g) {
-        return GemmPolicy::packed_depth / Index(sizeof(T)) / (copies_a(g.a, 3) ? 2 : 1);
+        return (copies_a(g.a, 3) ? GemmPolicy::copied_depth : GemmPolicy::packed_depth) / Index(sizeof(T));
     }
     bool whole(Index j) const { return columns_.end - j >= panel; }
     Piece panel_at(Index j) const { return {j, smaller(j + panel, columns_.end)}; }
@@ -258,7 +258,8 @@ private:
     void fetch_next_a(Piece next, TileTask<T>& task) const {
         const bool whole_rows = g_.a.column_stride == 1;
         const Index lines = whole_rows ? tile_rows<Arch> : line;
-        task.fetch = g_.a.at(next.begin, depth_.begin);
+        // Where columns lie side by side, this tile has touched the line that the next one begins in.
+        task.fetch = g_.a.at(whole_rows ? next.begin : next.end - 1, depth_.begin);
         task.fetch_row = whole_rows ? g_.a.row_stride : g_.a.column_stride;
         task.fetch_step = task.stretch * g_.a.column_stride;
         task.fetch_panel = smaller(fetch_lines, ceil_div(lines, ceil_div(columns_.size(), panel))) * task.fetch_row;

@@ -86,6 +86,10 @@ void gemm_tile(const TileTask<T>& g) {
                 V bv[Vectors];
                 LAMINA_UNROLL
                 for (int j = 0; j < Vectors; ++j) bv[j] = simd::load<Arch>(b + j * width);
+                if constexpr (Arch::bytes < 64) {  // wide tiles have no register left for the address
+                    LAMINA_UNROLL
+                    for (int j = 0; j < lines; ++j) simd::prefetch(b + 8 * b_step + j * line);
+                }
                 if constexpr (Packs) {  // the first to read B, by rows: the next panel lies beside this one
                     LAMINA_UNROLL
                     for (int j = 0; j < lines; ++j) simd::prefetch(b + Vectors * width + j * line);
