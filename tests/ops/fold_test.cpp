@@ -103,10 +103,17 @@ TEST_CASE("unfold and fold: each error names the shapes") {
 }
 
 TEST_CASE("unfold and fold: golden values and gradients") {
+    const auto pair = [](const test::GoldenCase& c, const char* key, Index otherwise) {
+        const auto v = c.integers(key);
+        return v.empty() ? Size2(otherwise) : v.size() == 1 ? Size2(v[0]) : Size2(v[0], v[1]);
+    };
+    const auto options_of = [&](const test::GoldenCase& c) {
+        return UnfoldOptions{pair(c, "dilation", 1), pair(c, "padding", 0), pair(c, "stride", 1)};
+    };
     for (const auto& c : test::golden_cases("ops/unfold")) {
         const auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
         autograd::Tape tape;
-        const auto y = unfold(x, c.integer("kernel", 0), {.padding = c.integer("padding", 0)});
+        const auto y = unfold(x, pair(c, "kernel", 0), options_of(c));
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 3>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
@@ -115,7 +122,7 @@ TEST_CASE("unfold and fold: golden values and gradients") {
         const auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
         const auto size = c.integers("output_size");
         autograd::Tape tape;
-        const auto y = fold(x, {size[0], size[1]}, c.integer("kernel", 0), {.padding = c.integer("padding", 0)});
+        const auto y = fold(x, {size[0], size[1]}, pair(c, "kernel", 0), options_of(c));
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 4>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));

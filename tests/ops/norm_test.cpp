@@ -242,6 +242,14 @@ void check_case(const test::GoldenCase& c, F&& f) {
     if (bias.defined()) test::check_golden_grad(c, kind + "bias", autograd::grad(bias));
 }
 
+/// A case of factors for one dimension.
+template <class F>
+void check_features(const test::GoldenCase& c, const F& f) {
+    if (c.rank("in.x") == 2) check_case<2, 1>(c, f);
+    else if (c.rank("in.x") == 3) check_case<3, 1>(c, f);
+    else check_case<4, 1>(c, f);
+}
+
 }  // namespace
 
 TEST_CASE("normalisations: golden cases") {
@@ -251,23 +259,26 @@ TEST_CASE("normalisations: golden cases") {
         const auto one = [&](const auto& x, const auto& w, const auto& b) {
             return layer_norm(x, Shape{shape[0]}, w, b, eps);
         };
-        if (shape.size() == 2)
-            check_case<3, 2>(c, [&](const auto& x, const auto& w, const auto& b) {
-                return layer_norm(x, Shape{shape[0], shape[1]}, w, b, eps);
-            });
-        else if (c.rank("in.x") == 3) check_case<3, 1>(c, one);
+        const auto two = [&](const auto& x, const auto& w, const auto& b) {
+            return layer_norm(x, Shape{shape[0], shape[1]}, w, b, eps);
+        };
+        const int rank = c.rank("in.x");
+        if (shape.size() == 2 && rank == 4) check_case<4, 2>(c, two);
+        else if (shape.size() == 2) check_case<3, 2>(c, two);
+        else if (rank == 4) check_case<4, 1>(c, one);
+        else if (rank == 3) check_case<3, 1>(c, one);
         else check_case<2, 1>(c, one);
     }
     for (const auto& c : test::golden_cases("ops/rms_norm"))
-        check_case<3, 1>(c, [&](const auto& x, const auto& w, const auto&) {
-            return rms_norm(x, w.shape(), w, c.number("eps", 1e-6));
+        check_features(c, [&](const auto& x, const auto& w, const auto&) {
+            return rms_norm(x, Shape{x.dim(-1)}, w, c.number("eps", 1e-6));
         });
     for (const auto& c : test::golden_cases("ops/group_norm"))
-        check_case<4, 1>(c, [&](const auto& x, const auto& w, const auto& b) {
+        check_features(c, [&](const auto& x, const auto& w, const auto& b) {
             return group_norm(x, c.integer("groups", 1), w, b, c.number("eps", 1e-5));
         });
     for (const auto& c : test::golden_cases("ops/instance_norm"))
-        check_case<4, 1>(c, [&](const auto& x, const auto& w, const auto& b) {
+        check_features(c, [&](const auto& x, const auto& w, const auto& b) {
             return instance_norm(x, w, b, c.number("eps", 1e-5));
         });
     for (const auto& c : test::golden_cases("ops/batch_norm")) {
@@ -279,8 +290,7 @@ TEST_CASE("normalisations: golden cases") {
                                .momentum = c.number("momentum", 0.1),
                                .eps = c.number("eps", 1e-5)});
         };
-        if (c.rank("in.x") == 2) check_case<2, 1>(c, f);
-        else check_case<4, 1>(c, f);
+        check_features(c, f);
         test::check_against(c, "after.running_mean", mean, "out");
         test::check_against(c, "after.running_var", var, "out");
     }

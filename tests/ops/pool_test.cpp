@@ -147,16 +147,21 @@ TEST_CASE("pooling: rounding up keeps the one window that an input smaller than 
 TEST_CASE("pooling: golden values and gradients") {
     for (const auto& c : test::golden_cases("ops/pool")) {
         CAPTURE(c.name());
-        const auto sizes = c.integers("kernel_or_output");
-        const Size2 size = sizes.size() == 2 ? Size2(sizes[0], sizes[1]) : Size2(sizes.at(0));
-        const Size2 stride = c.integer("stride", 0), padding = c.integer("padding", 0);
+        const auto pair = [&](const char* key, Index otherwise) {
+            const auto v = c.integers(key);
+            return v.empty() ? Size2(otherwise) : v.size() == 1 ? Size2(v[0]) : Size2(v[0], v[1]);
+        };
+        const Size2 size = pair("kernel_or_output", 0), stride = pair("stride", 0), padding = pair("padding", 0);
         const auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
         const auto op = c.meta("op");
         autograd::Tape tape;
         Tensor<float, 4> y;
         if (op == "max_pool2d") {
-            const MaxPool2dOptions options{
-                .kernel = size, .stride = stride, .padding = padding, .ceil_mode = c.flag("ceil_mode", false)};
+            const MaxPool2dOptions options{.kernel = size,
+                                           .stride = stride,
+                                           .padding = padding,
+                                           .dilation = pair("dilation", 1),
+                                           .ceil_mode = c.flag("ceil_mode", false)};
             Tensor<std::int64_t, 4> indices;
             std::tie(y, indices) = max_pool2d_with_indices(x, options);
             test::check_golden(c, "indices", indices);
@@ -165,7 +170,10 @@ TEST_CASE("pooling: golden values and gradients") {
                                .stride = stride,
                                .padding = padding,
                                .ceil_mode = c.flag("ceil_mode", false),
-                               .count_include_pad = c.flag("count_include_pad", true)});
+                               .count_include_pad = c.flag("count_include_pad", true),
+                               .divisor_override = c.integer("divisor_override", 0)});
+        } else if (op == "adaptive_max_pool2d") {
+            y = adaptive_max_pool2d(x, size);
         } else {
             y = adaptive_avg_pool2d(x, size);
         }

@@ -79,14 +79,17 @@ TEST_CASE("un-pooling: nothing in gives nothing out, bad options are named") {
 
 TEST_CASE("max_unpool2d: golden values and gradients") {
     for (const auto& c : test::golden_cases("ops/max_unpool2d")) {
-        const auto size = c.integers("output_size");
+        const auto pair = [&](const char* key) {
+            const auto v = c.integers(key);
+            return v.empty() ? Size2(0) : v.size() == 1 ? Size2(v[0]) : Size2(v[0], v[1]);
+        };
         const auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
         autograd::Tape tape;
         const auto y = max_unpool2d(x, c.tensor<std::int64_t, 4>("in.indices"),
-                                    {.kernel = c.integer("kernel", 0),
-                                     .stride = c.integer("stride", 0),
-                                     .padding = c.integer("padding", 0),
-                                     .output_size = {size.at(0), size.at(1)}});
+                                    {.kernel = pair("kernel"),
+                                     .stride = pair("stride"),
+                                     .padding = pair("padding"),
+                                     .output_size = pair("output_size")});
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 4>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
