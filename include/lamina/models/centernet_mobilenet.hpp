@@ -2,9 +2,6 @@
 // CenterNet on a widened MobileNetV3 (Zhou et al., Objects as Points, 2019; Howard et al., 2019) as 610265158's
 // mobilenetv3_centernet published it for COCO, a TensorFlow graph: normalisations folded, SAME padding, old resizing.
 #include <lamina/models/centernet_mobilenet_head.hpp>
-#include <lamina/ops/slice.hpp>
-
-#include <algorithm>
 
 namespace lamina::inline LAMINA_ABI::models {
 
@@ -35,33 +32,12 @@ struct MobileNetBlock {
 
     /// What the depthwise convolution sees; the detector's head taps it in two blocks.
     Tensor<float, 4> expanded(const Tensor<float, 4>& x) const { return expand ? activated(*expand, x) : x; }
-    /// What the depthwise convolution makes of the expansion of `x` [1, in, H, W], `rows` of its rows at a time, so
-    /// that they find theirs of the expansion in L2; that of a large map would go to memory and back.
-    Tensor<float, 4> filtered_in_bands(const Tensor<float, 4>& x, Index rows) const {
-        const auto g = conv2d_geometry(Shape{Index(1), depthwise.weight.dim(0), x.dim(2), x.dim(3)},
-                                       depthwise.weight.shape(), depthwise.options);
-        auto y = empty<float>(Shape{Index(1), g.out_channels, g.out_h, g.out_w});
-        nn::Conv2d<> filter = depthwise;
-        for (Index row = 0; row < g.out_h; row += rows) {
-            const Index end = std::min(row + rows, g.out_h);
-            const Index from = row * g.stride_h - g.pad_h, to = (end - 1) * g.stride_h - g.pad_h + g.kernel_h;
-            const Index top = std::max<Index>(0, -from), bottom = std::max<Index>(0, to - g.in_h);
-            filter.options.padding.h = {top, bottom};
-            const auto wide = activated(*expand, contiguous(slice(x, 2, from + top, to - bottom)));
-            slice(y, 2, row, end).assign(activated(filter, wide));
-        }
-        return y;
-    }
-
     /// The block of `x`, whose expansion is `wide`.
     Tensor<float, 4> operator()(const Tensor<float, 4>& x, const Tensor<float, 4>& wide) const {
         return projected(x, activated(depthwise, wide));
     }
     Tensor<float, 4> operator()(const Tensor<float, 4>& x) const {
-        constexpr Index large = Index(8) << 20, band = Index(1) << 20;
-        const Index row = project.weight.dim(1) * x.dim(3) * Index(sizeof(float));
-        if (!expand || row * x.dim(2) < large || x.dim(0) > 1 || !nn::may_fuse()) return (*this)(x, expanded(x));
-        return projected(x, filtered_in_bands(x, std::max<Index>(1, band / (row * depthwise.options.stride.h))));
+        return hardswish ? run(x, HalfHardswish{}) : run(x, nn::ReLU{});
     }
 
     static void members(auto& self, auto&& visit) {
@@ -75,6 +51,15 @@ struct MobileNetBlock {
     }
 
 private:
+    template <class F>
+    Tensor<float, 4> run(const Tensor<float, 4>& x, const F& f) const {
+        const auto chain = [&](const auto&... rest) {
+            return expand ? nn::chain_in_bands(x, *expand, f, depthwise, f, rest...)
+                          : nn::chain_in_bands(x, depthwise, f, rest...);
+        };
+        if (squeeze_excite) return projected(x, chain());
+        return nn::observed(*this, residual ? chain(project, nn::Plus{x}) : chain(project));
+    }
     Tensor<float, 4> projected(const Tensor<float, 4>& x, const Tensor<float, 4>& filtered) const {
         const auto y = squeeze_excite ? (*squeeze_excite)(filtered) : filtered;
         return nn::observed(*this, residual ? nn::chain(y, project, nn::Plus{x}) : nn::chain(y, project));

@@ -1,11 +1,12 @@
 #pragma once
 // The head of the MobileNetV3 CenterNet: three maps of the backbone meet the last one on its way up, two separable
 // convolutions a step; a gate by channel; two outputs.
-#include <lamina/nn/chain.hpp>
-#include <lamina/nn/conv.hpp>
+#include <lamina/kernels/enlarge.hpp>
+#include <lamina/nn/bands.hpp>
 #include <lamina/nn/squeeze_excitation.hpp>
 #include <lamina/ops/concat.hpp>
 #include <lamina/ops/interpolate.hpp>
+#include <lamina/ops/slice.hpp>
 
 #include <vector>
 
@@ -60,14 +61,12 @@ struct SeparableConv {
     /// Through `next` too, as nn::chain.
     template <class... Next>
     Tensor<float, 4> operator()(const Tensor<float, 4>& x, const Next&... next) const {
-        return nn::observed(*this, nn::chain(x, depthwise, pointwise, next...));
+        return nn::observed(*this, nn::chain_in_bands(x, depthwise, pointwise, next...));
     }
-    /// Of x times `gate` [1, channels, 1, 1], which is taken into the filters, so that no map is stored for it; nobody
-    /// may record.
+    /// Of x times `factors`, which the filters' results are as well multiplied by; nobody may record.
     template <class... Next>
-    Tensor<float, 4> gated(const Tensor<float, 4>& x, const Tensor<float, 4>& gate, const Next&... next) const {
-        const auto filters = depthwise.weight * reshape(gate, Shape{gate.dim(1), 1, 1, 1});
-        return nn::chain(conv2d(x, filters, {}, depthwise.options), pointwise, next...);
+    Tensor<float, 4> gated(const Tensor<float, 4>& x, const nn::Times<float>& factors, const Next&... next) const {
+        return nn::chain_in_bands(x, depthwise, factors, pointwise, next...);
     }
     static void members(auto& self, auto&& visit) {
         visit("depthwise", self.depthwise);
@@ -89,10 +88,21 @@ struct CenterNetMobileNetStep {
           branch_y(in, out, 5) {}
 
     Tensor<float, 4> operator()(const Tensor<float, 4>& tap, const Tensor<float, 4>& below) const {
+        const auto sum = branch_x(below, nn::Plus{branch_y(below)});
+        if (nn::may_fuse() && tap.dim(0) == 1) {
+            // Both halves are made where they belong.
+            const Index kept = reverse_3x3.pointwise.weight.dim(0);
+            auto joined = empty<float>(Shape{Index(1), kept + sum.dim(1), tap.dim(2), tap.dim(3)});
+            const auto &deep = reverse_3x3.depthwise, &wide = reverse_3x3.pointwise;
+            nn::chain_in_bands(tap, reverse_1x1, nn::ReLU{}, deep, wide, nn::ReLU{},
+                               nn::Into{slice(joined, 1, 0, kept)});
+            kernels::enlarge_twice(sum.dim(1), sum.dim(2), sum.dim(3), sum.data(),
+                                   slice(joined, 1, kept, joined.dim(1)).mutable_data(), kernels::Relu{});
+            return joined;
+        }
         const auto kept = reverse_3x3(nn::chain(tap, reverse_1x1, nn::ReLU{}), nn::ReLU{});
         const auto up = interpolate(
-            branch_x(below, nn::Plus{branch_y(below)}),
-            {.scale_factor = 2, .mode = InterpolateMode::bilinear, .coordinates = PixelCoordinates::asymmetric});
+            sum, {.scale_factor = 2, .mode = InterpolateMode::bilinear, .coordinates = PixelCoordinates::asymmetric});
         return nn::observed(*this, cat({kept, nn::ReLU{}(up)}, 1));
     }
     /// By the names of the graph for a tap `from` and what comes up from `below`: "c4" and "c5".
@@ -135,8 +145,8 @@ struct CenterNetMobileNetHead {
     CenterNetMobileNetHeadMaps operator()(std::span<const Tensor<float, 4>, 3> taps,
                                           const Tensor<float, 4>& last) const {
         const auto joined = quarter(taps[0], eighth(taps[1], sixteenth(taps[2], last)));
-        if (joined.dim(0) == 1 && nn::may_fuse()) {
-            const auto factors = gate.factors(joined);
+        if (nn::may_fuse()) {
+            const nn::Times factors(gate.factors(joined));
             return {classes.gated(joined, factors, nn::Sigmoid{}), sides.gated(joined, factors) * 16.0F};
         }
         const auto x = gate(joined);

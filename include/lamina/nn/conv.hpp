@@ -5,8 +5,10 @@
 #include <lamina/nn/batch_norm.hpp>
 #include <lamina/nn/folded_norm.hpp>
 #include <lamina/nn/init.hpp>
+#include <lamina/nn/into.hpp>
 #include <lamina/nn/plus.hpp>
 #include <lamina/nn/prepared.hpp>
+#include <lamina/nn/times.hpp>
 #include <lamina/ops/conv.hpp>
 
 namespace lamina::inline LAMINA_ABI::nn {
@@ -21,6 +23,16 @@ struct Conv2dConfig {
     PadMode padding_mode = PadMode::constant;  ///< what the margins hold; constant means zeros
     ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 };
+
+/// A convolution and what follows it, ready to run.
+template <class Weights, class Epilogue>
+struct ConvStage {
+    kernels::Conv2dGeometry geometry;
+    Weights weights;
+    Epilogue epilogue;
+};
+template <class Weights, class Epilogue>
+ConvStage(kernels::Conv2dGeometry, Weights, Epilogue) -> ConvStage<Weights, Epilogue>;
 
 /// Learned 2-D convolution of [N, in, H, W]; parameter names and initial distribution are torch.nn.Conv2d's.
 template <Real T = float>
@@ -44,7 +56,8 @@ struct Conv2d {
         return observed(*this, fused(x));
     }
 
-    /// A normalisation, a residual sum, an activation: any of them, in this order.
+    /// A normalisation, a residual sum, an activation, factors of channels, a place for the result: any of them, in
+    /// this order.
     template <class... Next>
     static constexpr std::size_t absorbs() {
         return absorbs_after<0, Next...>();
@@ -55,9 +68,18 @@ struct Conv2d {
         const auto input = contiguous(
             options.padding_mode == PadMode::constant ? x : lamina::detail::conv2d_margins(x, weight.shape(), rest));
         const auto g = conv2d_geometry(input.shape(), weight.shape(), rest);
-        auto y = empty<T>(Shape{g.batch, g.out_channels, g.out_h, g.out_w});
-        run(g, input, y, next...);
+        auto y = result_for<T>(Shape{g.batch, g.out_channels, g.out_h, g.out_w}, next...);
+        const auto w = ready_for(g, next...);
+        kernels::conv2d_forward(g, input.data(), w->value.packed, y.mutable_data(),
+                                epilogue(g, kernels::BiasRows{w->value.bias.data()}, next...));
         return y;
+    }
+    /// What `fused` would do with images of shape `x`, to be done with some rows at a time; see chain_in_bands.
+    template <class... Next>
+    auto stage(const Shape<4>& x, const Next&... next) const {
+        const auto g = conv2d_geometry(x, weight.shape(), options);
+        const auto w = ready_for(g, next...);
+        return ConvStage{g, w, epilogue(g, kernels::BiasRows{w->value.bias.data()}, next...)};
     }
 
     static void members(auto& self, auto&& visit) {
@@ -89,24 +111,15 @@ private:
 
     template <class Norm, class... Next>
         requires is_batch_norm<Norm>
-    void run(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, Tensor<T, 4>& y, const Norm& norm,
-             const Next&... next) const {
-        const auto w = ready_.get_kind(
+    auto ready_for(const kernels::Conv2dGeometry& g, const Norm& norm, const Next&...) const {
+        return ready_.get_kind(
             wanted(g), [&] { return ready(g, norm); }, weight, bias_or_none(), norm.scale(), norm.shift(),
             norm.running_mean, norm.running_var);
-        run_ready(g, x, w->value, y, next...);
     }
     template <class... Next>
-    void run(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, Tensor<T, 4>& y, const Next&... next) const {
-        const auto w = ready_.get_kind(
+    auto ready_for(const kernels::Conv2dGeometry& g, const Next&...) const {
+        return ready_.get_kind(
             wanted(g), [&] { return ready(g); }, weight, bias_or_none());
-        run_ready(g, x, w->value, y, next...);
-    }
-    template <class... Next>
-    static void run_ready(const kernels::Conv2dGeometry& g, const Tensor<T, 4>& x, const Ready& w, Tensor<T, 4>& y,
-                          const Next&... next) {
-        kernels::conv2d_forward(g, x.data(), w.packed, y.mutable_data(),
-                                epilogue(g, kernels::BiasRows{w.bias.data()}, next...));
     }
     /// Of the weights that these sizes want.
     Index wanted(const kernels::Conv2dGeometry& g) const {
@@ -118,7 +131,12 @@ private:
     /// How many of `Next` fit in this order, the first `position` kinds being used up.
     template <int position, class Next, class... More>
     static constexpr std::size_t absorbs_after() {
-        constexpr int at = is_batch_norm<Next> ? 1 : std::is_same_v<Next, Plus<T, 4>> ? 2 : is_activation<Next> ? 3 : 0;
+        constexpr int at = is_batch_norm<Next>                ? 1
+                           : std::is_same_v<Next, Plus<T, 4>> ? 2
+                           : is_activation<Next>              ? 3
+                           : std::is_same_v<Next, Times<T>>   ? 4
+                           : std::is_same_v<Next, Into<T, 4>> ? 5
+                                                              : 0;
         if constexpr (at <= position) return 0;
         else return 1 + absorbs_after<at, More...>();
     }
@@ -130,10 +148,16 @@ private:
     static auto epilogue(const kernels::Conv2dGeometry&, const auto& before) { return before; }
     template <class Next, class... More>
     static auto epilogue(const kernels::Conv2dGeometry& g, const auto& before, const Next& next, const More&... more) {
-        if constexpr (is_activation<Next>) {
+        const Shape result{g.batch, g.out_channels, g.out_h, g.out_w};
+        if constexpr (is_batch_norm<Next> || std::is_same_v<Next, Into<T, 4>>) {
+            return epilogue(g, before, more...);  // folded into the weights, or no matter of values
+        } else if constexpr (is_activation<Next>) {
             return epilogue(g, kernels::Then{before, kernels::Apply{next.function}}, more...);
+        } else if constexpr (std::is_same_v<Next, Times<T>>) {
+            next.check(result);
+            return epilogue(g, kernels::Then{before, kernels::ScaleImages<T>{next.factors.data(), g.out_channels}},
+                            more...);
         } else {
-            const Shape result{g.batch, g.out_channels, g.out_h, g.out_w};
             require(next.addend.shape() == result, "Plus: both must have the same shape (input ", result, ", addend ",
                     next.addend.shape(), ")");
             const kernels::AddImages<T> sum{next.addend.data(), g.out_channels, g.plane()};

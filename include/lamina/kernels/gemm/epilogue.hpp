@@ -90,6 +90,25 @@ struct AddImages {
     AddMatrix<T> image(Index n) const { return {data + n * channels * plane, plane}; }
 };
 
+/// Multiplies by `data[row]`.
+template <class T>
+struct ScaleRows {
+    const T* data;
+
+    template <class Arch, class Count>
+    LAMINA_INLINE simd::Vec<T, Arch> operator()(simd::Vec<T, Arch> x, Index row, Index, Count) const {
+        return x * simd::Vec<T, Arch>(data[row]);
+    }
+};
+/// The same with factors of each image.
+template <class T>
+struct ScaleImages {
+    const T* data;
+    Index channels;
+
+    ScaleRows<T> image(Index n) const { return {data + n * channels}; }
+};
+
 namespace detail {
 
 /// The part of a convolution's epilogue that concerns image n. Only those that read images differ between them.
