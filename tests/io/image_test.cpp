@@ -116,6 +116,9 @@ TEST_CASE("image: each kind of bad file gets its sentence") {
     CHECK(refusal("") == "must have between 1 and 2147483647 bytes but has 0");
     CHECK(refusal("hello") == "must be a PNG, JPEG, BMP, PGM or PPM image (unknown image type)");
     CHECK(refusal(good.substr(0, good.size() / 2)).starts_with("must be undamaged ("));
+    std::string unknown = good;
+    unknown.replace(unknown.find("IDAT"), 4, "\1B\nD");
+    CHECK(refusal(unknown) == "must be undamaged (?B?D PNG chunk not known)");
     CHECK(refusal("P6 30000 30000 255 ") == "claims 30000 x 30000 pixels and its 19 bytes can hold at most 165120");
     CHECK(test::message_of<ValueError>([] { io::load_image("x", 5); }) ==
           "load_image: channels must lie in [1, 4] but are 5");

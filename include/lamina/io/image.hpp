@@ -80,7 +80,7 @@ inline bool jpeg_tables_fit(std::string_view bytes) {
     const MappedFile file("load_image", path);
     const auto reason = [] {
         const char* text = detail::stb::stbi_failure_reason();
-        return std::string_view(text ? text : "unknown");
+        return detail::shortened(text ? text : "unknown");
     };
     require<IoError>(file.size() >= 1 && file.size() <= 0x7fffffff, "load_image: \"", path,
                      "\" must have between 1 and 2147483647 bytes but has ", file.size());
