@@ -12,7 +12,8 @@ namespace lamina::inline LAMINA_ABI::kernels::detail {
 struct GemmPolicy {
     static constexpr Index block_bytes = 512 << 10;   ///< of packed B that all row tiles sweep
     static constexpr Index packed_depth = 5120;       ///< most bytes of k in one pass over packed B
-    static constexpr Index copied_depth = 1280;       ///< where A is copied, so that the copy of a tile stays in L1
+    static constexpr Index crowded_depth = 2560;      ///< where rows of A are copied because they crowd the cache
+    static constexpr Index turned_depth = 1280;       ///< where A is transposed: the copy of a tile stays in L1
     static constexpr Index direct_depth = 5120;       ///< and over B in place
     static constexpr Index cached_bytes = 64 << 10;   ///< of all operands, below which they are taken to be cached
     static constexpr Index fetch_depth = 48;          ///< least k for which fetching ahead for the next tile pays
@@ -189,7 +190,10 @@ private:
     static constexpr Index panel = panel_columns<Arch, T>, line = 64 / Index(sizeof(T));
 
     static Index packed_depth(const GemmProblem<T>& g) {
-        return (copies_a(g.a, 3) ? GemmPolicy::copied_depth : GemmPolicy::packed_depth) / Index(sizeof(T));
+        const Index bytes = g.a.column_stride != 1            ? GemmPolicy::turned_depth
+                            : crowds_cache<T>(g.a.row_stride) ? GemmPolicy::crowded_depth
+                                                              : GemmPolicy::packed_depth;
+        return bytes / Index(sizeof(T));
     }
     bool whole(Index j) const { return columns_.end - j >= panel; }
     Piece panel_at(Index j) const { return {j, smaller(j + panel, columns_.end)}; }
