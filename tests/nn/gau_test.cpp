@@ -1,6 +1,7 @@
 // Gated attention units: golden vectors, every function, causality, decoding step by step.
 #include <lamina/autograd/gradcheck.hpp>
 #include <lamina/nn/gau.hpp>
+#include <lamina/nn/scale_norm.hpp>
 #include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
@@ -38,28 +39,36 @@ void fill_wave(M& module) {
 const GauFunction functions[] = {GauFunction::relu2,   GauFunction::relu2_paper, GauFunction::relu2_bias_in,
                                  GauFunction::laplace, GauFunction::softmax,     GauFunction::softmax_plus};
 
+template <class Norm>
+void check_case(const test::GoldenCase& c) {
+    auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
+    const bool laplace = c.flag("laplace_attn_fn", false);
+    nn::GAU<float, Norm> unit(x.dim(2), {.query_key_dim = c.integer("query_key_dim", 128),
+                                         .expansion = c.number("expansion_factor", 2),
+                                         .function = laplace ? GauFunction::laplace : GauFunction::relu2_bias_in,
+                                         .causal = c.flag("causal", false),
+                                         .relative_bias = c.has("param.rel_pos_bias.relative_attention_bias.weight"),
+                                         .residual = c.flag("add_residual", true)});
+    nn::load_state_dict(unit, without_positions(c.tensors()), {.strict = false, .prefix = "param."});
+    OptionalTensor<bool, 2> keep;
+    if (c.has("in.mask")) keep = c.tensor<bool, 2>("in.mask");
+    test::check_golden(c, "y", unit(x, keep));
+    autograd::Tape tape;
+    const auto y = unit(x, keep);
+    test::check_golden(c, "y", y);
+    tape.backward(y, c.tensor<float, 3>("r.y"));
+    test::check_golden_grad(c, "in.x", autograd::grad(x));
+    nn::for_each_tensor(unit, [&](const std::string& name, const auto& p) {
+        test::check_golden_grad(c, "param." + with_positions(name), autograd::grad(p));
+    });
+}
+
 }  // namespace
 
 TEST_CASE("GAU: golden vectors") {
     for (const auto& c : test::golden_cases("gau/flash_pytorch_GAU")) {
-        auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
-        const bool laplace = c.flag("laplace_attn_fn", false);
-        nn::GAU<float> unit(x.dim(2), {.query_key_dim = c.integer("query_key_dim", 128),
-                                       .expansion = c.number("expansion_factor", 2),
-                                       .function = laplace ? GauFunction::laplace : GauFunction::relu2_bias_in,
-                                       .causal = c.flag("causal", false)});
-        nn::load_state_dict(unit, without_positions(c.tensors()), {.strict = false, .prefix = "param."});
-        OptionalTensor<bool, 2> keep;
-        if (c.has("in.mask")) keep = c.tensor<bool, 2>("in.mask");
-        test::check_golden(c, "y", unit(x, keep));
-        autograd::Tape tape;
-        const auto y = unit(x, keep);
-        test::check_golden(c, "y", y);
-        tape.backward(y, c.tensor<float, 3>("r.y"));
-        test::check_golden_grad(c, "in.x", autograd::grad(x));
-        nn::for_each_tensor(unit, [&](const std::string& name, const auto& p) {
-            test::check_golden_grad(c, "param." + with_positions(name), autograd::grad(p));
-        });
+        if (c.has("param.norm.g")) check_case<nn::ScaleNorm<float>>(c);
+        else check_case<nn::LayerNorm<float>>(c);
     }
 }
 

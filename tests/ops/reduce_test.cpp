@@ -296,28 +296,40 @@ void check_reduce(const test::GoldenCase& c, const X& x, F&& f) {
 TEST_CASE("reductions: golden cases") {
     for (const auto& c : test::golden_cases("ops/reduce")) {
         const auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
-        const std::string name = c.name().substr(11);
-        const auto both = [&](const char* prefix, auto f) {
-            if (name == std::string(prefix) + "_d1") check_reduce(c, x, [&](const auto& t) { return f(t, axes<1>); });
-            else if (name == std::string(prefix) + "_d02_keep")
-                check_reduce(c, x, [&](const auto& t) { return f(t, axes<0, 2>, keepdim); });
-            else return 0;
-            return 1;
+        const std::string op = c.meta("op");
+        bool found = false;
+        const auto reduce = [&](auto axes, auto... keep) {
+            const auto named = [&](const char* name, auto f) {
+                if (op != name) return;
+                check_reduce(c, x, [&](const auto& t) { return f(t, axes, keep...); });
+                found = true;
+            };
+            named("sum", [](const auto& t, auto... a) { return sum(t, a...); });
+            named("mean", [](const auto& t, auto... a) { return mean(t, a...); });
+            named("prod", [](const auto& t, auto... a) { return prod(t, a...); });
+            named("amax", [](const auto& t, auto... a) { return amax(t, a...); });
+            named("amin", [](const auto& t, auto... a) { return amin(t, a...); });
+            named("var", [](const auto& t, auto... a) { return var(t, a...); });
+            named("std", [](const auto& t, auto... a) { return stddev(t, a...); });
+            named("var_biased", [](const auto& t, auto a, auto... k) { return var(t, a, 0, k...); });
+            named("norm2", [](const auto& t, auto... a) { return norm(t, a...); });
+            named("logsumexp", [](const auto& t, auto... a) { return logsumexp(t, a...); });
+            if constexpr (requires { argmax(x, axes, keep...); }) {
+                named("argmax", [](const auto& t, auto... a) { return argmax(t, a...); });
+                named("argmin", [](const auto& t, auto... a) { return argmin(t, a...); });
+            }
         };
-        int found = 0;
-        found += both("sum", [](const auto& t, auto... a) { return sum(t, a...); });
-        found += both("mean", [](const auto& t, auto... a) { return mean(t, a...); });
-        found += both("amax", [](const auto& t, auto... a) { return amax(t, a...); });
-        found += both("amin", [](const auto& t, auto... a) { return amin(t, a...); });
-        found += both("var", [](const auto& t, auto... a) { return var(t, a...); });
-        found += both("std", [](const auto& t, auto... a) { return stddev(t, a...); });
-        found += both("var_biased", [](const auto& t, auto a, auto... k) { return var(t, a, 0, k...); });
-        found += both("norm2", [](const auto& t, auto... a) { return norm(t, a...); });
-        found += both("logsumexp", [](const auto& t, auto... a) { return logsumexp(t, a...); });
-        if (name == "prod_d1") check_reduce(c, x, [&](const auto& t) { return prod(t, axes<1>); }), ++found;
-        if (name == "argmax_d1") check_reduce(c, x, [&](const auto& t) { return argmax(t, axes<1>); }), ++found;
-        if (name == "argmin_d1") check_reduce(c, x, [&](const auto& t) { return argmin(t, axes<1>); }), ++found;
-        CHECK_MESSAGE(found == 1, "no reduction for " << c.name());
+        const auto along = [&](auto axes) {
+            if (c.flag("keepdim", false)) reduce(axes, keepdim);
+            else reduce(axes);
+        };
+        const auto dims = c.integers("dims");
+        if (dims == std::vector<Index>{0}) along(axes<0>);
+        else if (dims == std::vector<Index>{1}) along(axes<1>);
+        else if (dims == std::vector<Index>{2}) along(axes<2>);
+        else if (dims == std::vector<Index>{0, 2}) along(axes<0, 2>);
+        else if (dims == std::vector<Index>{1, 2}) along(axes<1, 2>);
+        CHECK_MESSAGE(found, "no reduction for " << c.name());
     }
     for (const auto& c : test::golden_cases("ops/normalize"))
         check_reduce(c, autograd::leaf(c.tensor<float, 3>("in.x")), [&](const auto& t) {

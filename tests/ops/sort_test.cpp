@@ -142,14 +142,21 @@ TEST_CASE("sort, cumsum: the same bits on 1 and 3 threads") {
 }
 
 TEST_CASE("sort, topk, cumsum, cumprod: golden cases") {
-    const auto ordered = [](const test::GoldenCase& c, auto f) {
-        const auto x = autograd::leaf(c.tensor<float, 2>("in.x"));
-        autograd::Tape tape;
-        const auto y = f(x);
-        test::check_golden(c, "values", y.values);
-        test::check_golden(c, "indices", y.indices);
-        tape.backward(y.values, c.tensor<float, 2>("r.values"));
-        test::check_golden_grad(c, "in.x", autograd::grad(x));
+    const auto with_rank = [](const test::GoldenCase& c, auto f) {
+        if (c.rank("in.x") == 1) f(std::integral_constant<int, 1>{});
+        else if (c.rank("in.x") == 2) f(std::integral_constant<int, 2>{});
+        else f(std::integral_constant<int, 3>{});
+    };
+    const auto ordered = [&](const test::GoldenCase& c, auto f) {
+        with_rank(c, [&]<int R>(std::integral_constant<int, R>) {
+            const auto x = autograd::leaf(c.tensor<float, R>("in.x"));
+            autograd::Tape tape;
+            const auto y = f(x);
+            test::check_golden(c, "values", y.values);
+            test::check_golden(c, "indices", y.indices);
+            tape.backward(y.values, c.tensor<float, R>("r.values"));
+            test::check_golden_grad(c, "in.x", autograd::grad(x));
+        });
     };
     for (const auto& c : test::golden_cases("ops/sort"))
         ordered(c, [&](const auto& x) {
@@ -159,13 +166,15 @@ TEST_CASE("sort, topk, cumsum, cumprod: golden cases") {
         ordered(c, [&](const auto& x) {
             return topk(x, c.integer("k", 1), c.integer("dim", -1), {.largest = c.flag("largest", true)});
         });
-    const auto running = [](const test::GoldenCase& c, auto f) {
-        const auto x = autograd::leaf(c.tensor<float, 2>("in.x"));
-        autograd::Tape tape;
-        const auto y = f(x, c.integer("dim", 0));
-        test::check_golden(c, "y", y);
-        tape.backward(y, c.tensor<float, 2>("r.y"));
-        test::check_golden_grad(c, "in.x", autograd::grad(x));
+    const auto running = [&](const test::GoldenCase& c, auto f) {
+        with_rank(c, [&]<int R>(std::integral_constant<int, R>) {
+            const auto x = autograd::leaf(c.tensor<float, R>("in.x"));
+            autograd::Tape tape;
+            const auto y = f(x, c.integer("dim", 0));
+            test::check_golden(c, "y", y);
+            tape.backward(y, c.tensor<float, R>("r.y"));
+            test::check_golden_grad(c, "in.x", autograd::grad(x));
+        });
     };
     for (const auto& c : test::golden_cases("ops/cumsum"))
         running(c, [](const auto& x, Index dim) { return cumsum(x, dim); });
