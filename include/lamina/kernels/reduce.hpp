@@ -158,31 +158,27 @@ LAMINA_INLINE T tree_reduce(Index n, Term&& term) {
                         [](auto a, auto b) LAMINA_INLINE_LAMBDA { return Op::combine(a, b); });
 }
 
-/// As many rows as lanes, each of n <= tree_lanes elements, at once: a transposition turns the halving of lanes into
-/// whole vectors, in the same order.
+/// As many rows as lanes, each of n <= tree_lanes elements, at once: their lanes are halved in the same order, two rows
+/// in one vector.
 template <class Op, class Arch, class T, class Map>
 LAMINA_INLINE void reduce_short_rows(Index n, const T* x, const T* shift, T* y, const Map& map) {
     using V = simd::Vec<T, Arch>;
     constexpr int W = V::width;
+    const V identity = Op::template identity<T>;
     V rows[W];
     for (int r = 0; r < W; ++r) {
         const T* from = x + r * n;
-        const V s = shift ? shift[r] : T(0), identity = Op::template identity<T>;
-        if (n == W) rows[r] = Op::combine(identity, map(simd::load<Arch>(from), s));
+        const V s = shift ? shift[r] : T(0);
+        if (n == W) rows[r] = map(simd::load<Arch>(from), s);
         else if (n < W)
-            rows[r] = Op::combine(
-                identity, select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), s), identity));
+            rows[r] = select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), s), identity);
         else
             rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
                 return map(simd::load_count<Arch>(from + i, count), s);
             });
     }
-    simd::transpose(rows);
-    simd::unroll<(W > 1 ? std::bit_width(unsigned(W)) - 1 : 0)>([&](auto fold) LAMINA_INLINE_LAMBDA {
-        constexpr int half = W >> (fold + 1);
-        simd::unroll<half>([&](auto k) LAMINA_INLINE_LAMBDA { rows[k] = Op::combine(rows[k], rows[k + half]); });
-    });
-    simd::store(y, rows[0]);
+    simd::fold_lanes(rows, [](V a, V b) LAMINA_INLINE_LAMBDA { return Op::combine(a, b); });
+    simd::store(y, Op::combine(identity, rows[0]));
 }
 
 /// One row of n elements.

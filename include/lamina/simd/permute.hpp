@@ -42,6 +42,12 @@ struct Odds {
 struct Reverse {
     static constexpr int lane(int i, int w) { return w - 1 - i; }
 };
+struct ShiftOut {
+    static constexpr int lane(int i, int) { return i + 1; }
+};
+struct ShiftIn {
+    static constexpr int lane(int i, int w) { return w - 1 + i; }
+};
 // Blocks of Size lanes: the even blocks of both, or the odd ones, each of a's followed by b's.
 template <int Size>
 struct EvenBlocks {
@@ -158,6 +164,37 @@ LAMINA_INLINE void transpose(Vec<T, Arch> (&rows)[Rows]) {
     round(std::integral_constant<int, 2>{});
     round(std::integral_constant<int, 4>{});
     round(std::integral_constant<int, 8>{});
+}
+
+/// As many rows as lanes, each down to one lane by halving with `f`, lane i meeting lane i + width / 2 and so on: row j
+/// ends in lane j of rows[0]. Half the shuffles of transposing first; the other rows are left undefined.
+template <class T, class Arch, int Rows, class F>
+LAMINA_INLINE void fold_lanes(Vec<T, Arch> (&rows)[Rows], F&& f) {
+    static_assert(Rows == Vec<T, Arch>::width, "fold_lanes: as many rows as lanes");
+    const auto round = [&]<int Size>(std::integral_constant<int, Size>) LAMINA_INLINE_LAMBDA {
+        if constexpr (Size < Rows)
+            unroll<Size>([&](auto i) LAMINA_INLINE_LAMBDA {
+                const auto a = rows[i], b = rows[i + Size];
+                rows[i] = f(raw::shuffle<raw::EvenBlocks<Size>>(a, b), raw::shuffle<raw::OddBlocks<Size>>(a, b));
+            });
+    };
+    round(std::integral_constant<int, 8>{});
+    round(std::integral_constant<int, 4>{});
+    round(std::integral_constant<int, 2>{});
+    round(std::integral_constant<int, 1>{});
+}
+
+/// Lane i is lane i + 1 of `a`, and the last is lane 0 of `behind`.
+template <class T, class Arch>
+LAMINA_INLINE Vec<T, Arch> shift_out(Vec<T, Arch> a, Vec<T, Arch> behind) {
+    if constexpr (Vec<T, Arch>::width == 1) return behind;
+    else return raw::shuffle<raw::ShiftOut>(a, behind);
+}
+/// Lane i is lane i - 1 of `a`, and lane 0 is the last of `before`.
+template <class T, class Arch>
+LAMINA_INLINE Vec<T, Arch> shift_in(Vec<T, Arch> before, Vec<T, Arch> a) {
+    if constexpr (Vec<T, Arch>::width == 1) return before;
+    else return raw::shuffle<raw::ShiftIn>(before, a);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::simd
