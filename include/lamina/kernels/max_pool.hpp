@@ -1,7 +1,7 @@
 #pragma once
 // Largest element of windows, forward and backward: columns first, which neighbouring windows share, then along the
 // row, lanes at a time. The backward pass finds the elements again and adds each gradient where it belongs.
-#include <lamina/kernels/pool_windows.hpp>
+#include <lamina/kernels/max_pool_3.hpp>
 #include <lamina/parallel/scratch.hpp>
 
 #include <cstring>
@@ -110,10 +110,15 @@ struct ColumnMaxima {
 template <class Arch, class T>
 void max_pool2d_forward(const PoolGeometry& g, const T* x, T* y, std::int64_t* indices) {
     if (g.two_by_two() && !indices) return max_pool_2x2_forward<Arch>(g.planes, g.in_h, g.in_w, x, y);
+    const bool threes = detail::three_by_two(g) && !indices;
     detail::for_each_window_row(g, [&](Index plane, Index oy) {
-        detail::ColumnMaxima<T> columns(g);
         const T* image = x + plane * g.in_h * g.in_w;
         const Index at = (plane * g.out_h + oy) * g.out_w;
+        const detail::Taps rows = detail::row_taps(g, oy);
+        if (threes && (g.pad_w ? detail::max_row_of_threes<1, Arch>(g, image, rows, y + at)
+                               : detail::max_row_of_threes<0, Arch>(g, image, rows, y + at)))
+            return;
+        detail::ColumnMaxima<T> columns(g);
         if (!indices)
             return columns.template max_row<false, Arch>(
                 g, image, oy, [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
