@@ -193,15 +193,15 @@ void copy(const CopyLayout& layout, const T* from, T* to) {
     if (layout.numel() == 0) return;
     CopyLayout g = simplified(layout);
     const int last = g.rank - 1;
-    const bool stream = W == Write::assign && g.numel() * Index(sizeof(T)) >= stream_threshold_bytes;
+    const Index bytes = W == Write::assign ? g.numel() * Index(sizeof(T)) : 0;
     if ((g.from[last] == 1 || g.from[last] == 0) && g.to[last] == 1)
-        return detail::copy_rows<W, Arch>(g, from, to, stream);
+        return detail::copy_rows<W, Arch>(g, from, to, bytes >= dense_stream_threshold_bytes);
     int dense = -1;
     for (int d = 0; d < last; ++d)
         if (g.from[d] == 1) dense = d;
     if (g.to[last] != 1 || dense < 0) return detail::copy_elements<W>(g, from, to);
     g.move_back(dense, last - 1);
-    detail::copy_transposed<W, Arch>(g, from, to, stream);
+    detail::copy_transposed<W, Arch>(g, from, to, bytes >= stream_threshold_bytes);
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

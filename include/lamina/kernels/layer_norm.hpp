@@ -65,7 +65,7 @@ void row_norm_forward(const RowNormGeometry& g, const T* x, const T* weight, con
     using V = simd::Vec<T, Arch>;
     const Index n = g.n;
     if (n == 0) return;
-    const bool stream = g.rows * n * Index(sizeof(T)) >= stream_threshold_bytes;
+    const bool stream = g.rows * n * Index(sizeof(T)) >= dense_stream_threshold_bytes;
     parallel::for_range(g.rows, parallel::grain_for(2 * n), [&](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
             const T *in = x + r * n, *next = r + 1 < g.rows ? in + n : in;

@@ -90,7 +90,7 @@ void unshuffle_rows(const PixelShuffleGeometry& g, const T* large, T* small, boo
 /// Streaming pays for whole cache lines only.
 template <Write W, class T>
 bool streams_rows(const PixelShuffleGeometry& g, Index row) {
-    return W == Write::assign && g.numel() * Index(sizeof(T)) >= stream_threshold_bytes &&
+    return W == Write::assign && g.numel() * Index(sizeof(T)) >= dense_stream_threshold_bytes &&
            row * Index(sizeof(T)) % 64 == 0;
 }
 

@@ -153,12 +153,13 @@ inline void pointwise_gathered(const PointwisePlan& plan, const void* f, Pointwi
 
 /// Which outputs are large, dense and written only: those go around the caches.
 inline void streamed_outputs(const PointwisePlan& plan, bool* stream) {
-    const Index n = plan.numel();
+    Index moved = 0;
+    for (int k = 0; k < plan.operands(); ++k)
+        if (plan.operand[k].data && plan.is_linear(k)) moved += plan.numel() * plan.operand[k].element_size;
     for (int j = 0; j < plan.outputs; ++j) {
         const int own = plan.inputs + j;
         const PointwiseOperand& o = plan.operand[own];
-        stream[j] =
-            o.data && !plan.accumulate[j] && n * o.element_size >= stream_threshold_bytes && plan.is_linear(own);
+        stream[j] = o.data && !plan.accumulate[j] && moved / 2 >= dense_stream_threshold_bytes && plan.is_linear(own);
         for (int k = 0; k < plan.operands(); ++k) stream[j] = stream[j] && (k == own || plan.operand[k].data != o.data);
     }
 }

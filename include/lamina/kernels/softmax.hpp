@@ -59,7 +59,7 @@ LAMINA_INLINE void write_row(Index n, T* to, bool accumulate, bool stream, F&& v
 
 template <class T>
 bool streams(const ReduceGeometry& g, bool accumulate) {
-    return !accumulate && g.inputs() * Index(sizeof(T)) >= stream_threshold_bytes;
+    return !accumulate && g.inputs() * Index(sizeof(T)) >= dense_stream_threshold_bytes;
 }
 
 /// Calls f(row) for all rows in parallel, with a fence after each task that streams.

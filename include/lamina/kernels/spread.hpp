@@ -32,7 +32,7 @@ template <class Arch, class T, class F>
 void spread(const ReduceGeometry& g, const T* x, const T* y, const T* dy, T* dx, bool accumulate, const F& f) {
     using V = simd::Vec<T, Arch>;
     if (g.inputs() == 0) return;
-    const bool stream = !accumulate && g.inputs() * Index(sizeof(T)) >= stream_threshold_bytes;
+    const bool stream = !accumulate && g.inputs() * Index(sizeof(T)) >= dense_stream_threshold_bytes;
     if (g.inner == 1) {
         constexpr Index longest = 16384;
         const Index run = g.count < longest ? g.count : longest, runs = (g.count + run - 1) / run;

@@ -3,6 +3,7 @@
 // length where there are fewer of them, before the columns when the plane grows, after them when it shrinks. What lies
 // between stays in the second-level cache.
 #include <lamina/kernels/copy.hpp>
+#include <lamina/kernels/resample/repeat.hpp>
 #include <lamina/kernels/resample/rows.hpp>
 #include <lamina/parallel/scratch.hpp>
 
@@ -112,10 +113,14 @@ void resample_shrinking(RowWrite mode, Index planes, const ResampleTable<T>& row
 template <class Arch, class T>
 void resample(Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns, const T* x, T* y,
               bool accumulate) {
-    const Index bytes = planes * rows.out * columns.out * Index(sizeof(T));
-    const bool lines = bytes >= stream_threshold_bytes && columns.out * Index(sizeof(T)) % 64 == 0;
+    const Index elements_in = planes * rows.in * columns.in, elements_out = planes * rows.out * columns.out;
+    const bool repeated = detail::is_repeated(rows, columns);
+    const bool large = repeated ? (elements_in + elements_out) / 2 * Index(sizeof(T)) >= dense_stream_threshold_bytes
+                                : elements_out * Index(sizeof(T)) >= stream_threshold_bytes;
+    const bool lines = large && columns.out * Index(sizeof(T)) % 64 == 0;
     const RowWrite mode = accumulate ? RowWrite::add : lines ? RowWrite::stream : RowWrite::store;
-    if (columns.identity) detail::resample_columns<Arch>(mode, planes, rows, columns.in, x, y);
+    if (repeated) detail::resample_repeated<Arch>(mode, planes, rows, columns, x, y);
+    else if (columns.identity) detail::resample_columns<Arch>(mode, planes, rows, columns.in, x, y);
     else if (rows.in < rows.out) detail::resample_growing<Arch>(mode, planes, rows, columns, x, y);
     else detail::resample_shrinking<Arch>(mode, planes, rows, columns, x, y);
 }

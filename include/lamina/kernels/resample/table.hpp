@@ -13,6 +13,7 @@ struct ResampleTable {
     Index in = 0, out = 0;
     int taps = 0;           ///< terms of every output; 0 when they differ in number
     bool identity = false;  ///< outputs are inputs
+    Index repeat = 0;       ///< every input is this many neighbouring outputs; 0 when that is not so
     /// Away from the ends, outputs o + phases use the inputs `stride` further on with the same weights, for periods of
     /// `phases` outputs from first_period to end_period - 1. Empty unless one of the two divides the other.
     Index phases = 1, stride = 1, first_period = 0, end_period = 0;
@@ -39,6 +40,9 @@ struct ResampleTable {
         taps = even ? int(first) : 0;
         identity = same;
         find_periods();
+        repeat = in > 0 && taps == 1 && out % in == 0 ? out / in : 0;
+        for (std::size_t o = 0; o < std::size_t(out) && repeat; ++o)
+            if (index[o] != Index(o) / repeat || weight[o] != T(1)) repeat = 0;
     }
 
     /// The matrix transposed; terms of an input keep the order of the outputs, repeated ones are added up.
