@@ -259,16 +259,20 @@ TEST_CASE("index, mask, embedding, pad: golden cases") {
     const auto hot = at("one_hot");
     test::check_golden(hot, "y", one_hot(hot.tensor<std::int64_t, 2>("in.index"), hot.any("out.y").shape().back()));
     for (const auto& c : test::golden_cases("ops/embedding")) {
-        const auto w = autograd::leaf(c.tensor<float, 2>("in.weight"));
-        autograd::Tape tape;
-        const auto y = embedding(c.tensor<std::int64_t, 2>("in.index"), w,
-                                 c.meta("padding_idx") == "None" ? -1 : c.integer("padding_idx", -1));
-        test::check_golden(c, "y", y);
-        tape.backward(y, c.tensor<float, 3>("r.y"));
-        test::check_golden_grad(c, "in.weight", autograd::grad(w));
+        const Index padding = c.meta("padding_idx") == "None" ? -1 : c.integer("padding_idx", -1);
+        const auto run = [&]<int R>(std::integral_constant<int, R>) {
+            const auto w = autograd::leaf(c.tensor<float, 2>("in.weight"));
+            autograd::Tape tape;
+            const auto y = embedding(c.tensor<std::int64_t, R>("in.index"), w, padding);
+            test::check_golden(c, "y", y);
+            tape.backward(y, c.tensor<float, R + 1>("r.y"));
+            test::check_golden_grad(c, "in.weight", autograd::grad(w));
+        };
+        if (c.rank("in.index") == 1) run(std::integral_constant<int, 1>{});
+        else run(std::integral_constant<int, 2>{});
     }
-    for (const auto& c : test::golden_cases("ops/pad"))
-        check_case<4>(c, [&](const auto& x, const auto&) {
+    for (const auto& c : test::golden_cases("ops/pad")) {
+        const auto padded = [&](const auto& x, const auto&) {
             const std::string mode = c.meta("mode", "constant");
             const auto pads = c.integers("pad");
             return pad(x, std::span<const Index>(pads),
@@ -277,5 +281,8 @@ TEST_CASE("index, mask, embedding, pad: golden cases") {
                                 : mode == "replicate" ? PadMode::replicate
                                                       : PadMode::circular,
                         .value = c.number("value", 0)});
-        });
+        };
+        if (c.rank("in.x") == 3) check_case<3>(c, padded);
+        else check_case<4>(c, padded);
+    }
 }

@@ -186,7 +186,13 @@ TEST_CASE("matmul, linear: golden values and gradients") {
     for (const auto& c : test::golden_cases("ops/matmul")) {
         CAPTURE(c.name());
         const int a = c.rank("in.a"), b = c.rank("in.b");
-        if (a == 1 && b == 2) check_matmul<1, 2>(c);
+        if (a == 1 && b == 1) check_matmul<1, 1>(c);
+        else if (a == 1 && b == 2) check_matmul<1, 2>(c);
+        else if (a == 1 && b == 3) check_matmul<1, 3>(c);
+        else if (a == 3 && b == 1) check_matmul<3, 1>(c);
+        else if (a == 3 && b == 4) check_matmul<3, 4>(c);
+        else if (a == 2 && b == 4) check_matmul<2, 4>(c);
+        else if (a == 4 && b == 2) check_matmul<4, 2>(c);
         else if (a == 2 && b == 1) check_matmul<2, 1>(c);
         else if (a == 2 && b == 2) check_matmul<2, 2>(c);
         else if (a == 3 && b == 3) check_matmul<3, 3>(c);
@@ -198,7 +204,9 @@ TEST_CASE("matmul, linear: golden values and gradients") {
     }
     for (const auto& c : test::golden_cases("ops/linear")) {
         CAPTURE(c.name());
-        if (c.rank("in.x") == 2) check_linear<2>(c);
+        if (c.rank("in.x") == 1) check_linear<1>(c);
+        else if (c.rank("in.x") == 2) check_linear<2>(c);
+        else if (c.rank("in.x") == 4) check_linear<4>(c);
         else if (c.rank("in.x") == 3) check_linear<3>(c);
         else FAIL("no test for this rank");
     }
