@@ -102,11 +102,41 @@ TEST_CASE("diou_nms: by its definition; matrix_nms: by hand") {
     CHECK(covered(2) == 0);
 }
 
+TEST_CASE("nms, soft_nms: sides of whole pixels are one longer") {
+    const Tensor<double, 2> boxes{{0, 0, 1, 1}, {1, 0, 2, 1}};  // 2 x 2 pixels each, of which 2 are common: 1/3
+    const Tensor<double, 1> scores{.9, .8};
+    CHECK(vision::nms(boxes, scores, 0.3).numel() == 2);
+    CHECK(vision::nms(boxes, scores, 0.3, true).numel() == 1);
+    CHECK(vision::nms(boxes, scores, 0.34, true).numel() == 2);
+    CHECK(vision::soft_nms(boxes, scores, {.legacy_plus_one = true}).scores(1) == doctest::Approx(.8 * 2 / 3));
+    CHECK(vision::soft_nms(boxes, scores, {}).scores(1) == .8);
+}
+
+TEST_CASE("tensorflow_nms: any corners, scores above the threshold, so many") {
+    // The first and the third are one box, the third given by its other corners; the fifth touches nothing.
+    const Tensor<float, 2> boxes{{0, 0, 10, 20}, {0, 0, 10, 9},    {10, 20, 0, 0},
+                                 {0, 20, 10, 0}, {30, 30, 40, 40}, {50, 50, 60, 60}};
+    const Tensor<float, 1> scores{.5f, .9f, .7f, .5f, .4f, NAN};
+    const auto kept = [&](const vision::TensorflowNmsOptions& o) {
+        const auto k = vision::tensorflow_nms(boxes, scores, o);
+        return std::vector<Index>(k.data(), k.data() + k.numel());
+    };
+    CHECK(kept({}) == std::vector<Index>{1, 2, 4});
+    CHECK(kept({.iou_threshold = 0.4}) == std::vector<Index>{1, 4});  // 90 of 200
+    CHECK(kept({.most = 2}) == std::vector<Index>{1, 2});
+    CHECK(kept({.most = 0}).empty());
+    CHECK(kept({.score_threshold = double(.4f)}) == std::vector<Index>{1, 2});
+    CHECK(test::message_of<ValueError>([&] { kept({.most = -1}); }) ==
+          "tensorflow_nms: the number of boxes must not be negative but is -1");
+}
+
 TEST_CASE("suppression: errors") {
     const Tensor<float, 2> a(Shape{3, 4});
     const Tensor<float, 1> s(Shape{2});
     CHECK(test::message_of<ShapeError>([&] { (void)vision::soft_nms(a, s); }) ==
           "soft_nms: there must be one score for each box ([2] and [3, 4])");
+    CHECK(test::message_of<ValueError>([] { (void)vision::soft_nms(some_boxes(2), some_scores(2), {.sigma = 0}); }) ==
+          "soft_nms: sigma must be positive but is 0");
     CHECK(test::message_of<ShapeError>([&] { (void)vision::diou_nms(a, s, 0.5); }) ==
           "diou_nms: there must be one score for each box ([2] and [3, 4])");
     CHECK(test::message_of<ShapeError>([&] { (void)vision::matrix_nms(a, s); }) ==

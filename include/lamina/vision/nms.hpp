@@ -16,6 +16,15 @@ void require_scores(const char* op, const Tensor<T, 2>& boxes, const Tensor<T, 1
             " and ", boxes.shape(), ")");
 }
 
+/// Boxes whose sides are x2 - x1 + 1 in code that counts whole pixels, as ones whose sides are x2 - x1.
+template <class T>
+Tensor<T, 2> whole_pixels(const Tensor<T, 2>& boxes) {
+    auto out = boxes.clone();
+    T* const box = out.mutable_data();
+    for (Index i = 0; i < out.numel(); ++i) box[i] += i % 4 < 2 ? T(0) : T(1);
+    return out;
+}
+
 inline Tensor<std::int64_t, 1> as_indices(const Index* from, Index count) {
     auto out = empty<std::int64_t>(Shape{count});
     std::copy_n(from, count, out.mutable_data());
@@ -26,11 +35,13 @@ inline Tensor<std::int64_t, 1> as_indices(const Index* from, Index count) {
 
 /// Indices of the boxes [N, 4] (x1, y1, x2, y2) that remain when each box, by falling score [N], removes those after it
 /// whose IoU with it is above `threshold`; in that order. Equal scores: lower index first. Boxes with NaN scores come
-/// last and remove nobody; boxes with NaN coordinates are never removed and remove nobody. Throws ShapeError.
+/// last and remove nobody; boxes with NaN coordinates are never removed and remove nobody. `legacy_plus_one` counts
+/// sides as x2 - x1 + 1, as code before 2018 did. Throws ShapeError.
 template <Real T>
-Tensor<std::int64_t, 1> nms(const Tensor<T, 2>& boxes, const Tensor<T, 1>& scores, double threshold) {
+Tensor<std::int64_t, 1> nms(const Tensor<T, 2>& boxes, const Tensor<T, 1>& scores, double threshold,
+                            bool legacy_plus_one = false) {
     detail::require_scores("nms", boxes, scores);
-    const auto b = detail::dense(boxes);
+    const auto b = legacy_plus_one ? detail::whole_pixels(boxes) : detail::dense(boxes);
     const auto s = detail::dense(scores);
     const Index n = boxes.shape()[0];
     std::vector<Index> order(std::size_t(n) * 2);

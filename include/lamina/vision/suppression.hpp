@@ -20,19 +20,21 @@ enum class Decay { hard, linear, gaussian };
 /// What may be chosen about soft suppression.
 struct SoftNmsOptions {
     Decay decay = Decay::linear;
-    double iou_threshold = 0.3;  ///< of the hard and linear decay
-    double sigma = 0.5;          ///< of exp(-IoU² / sigma)
-    double least = 0.001;        ///< boxes are dropped when their score falls below this
+    double iou_threshold = 0.3;    ///< of the hard and linear decay
+    double sigma = 0.5;            ///< of exp(-IoU² / sigma)
+    double least = 0.001;          ///< boxes are dropped when their score falls below this
+    bool legacy_plus_one = false;  ///< sides are x2 - x1 + 1, as in CenterNet's code
 };
 
 /// Soft suppression of boxes [N, 4] (x1, y1, x2, y2) by scores [N]: again and again the best box is taken and the rest
 /// loses by its overlap with it. Equal scores: lower index first. Boxes with NaN scores are dropped. N. Bodla et al.,
-/// Soft-NMS, ICCV 2017. Throws ShapeError.
+/// Soft-NMS, ICCV 2017. Throws ShapeError, and ValueError unless sigma is positive.
 template <Real T>
 Rescored<T> soft_nms(const Tensor<T, 2>& boxes, const Tensor<T, 1>& scores, const SoftNmsOptions& o = {}) {
     using V = simd::Vec<T>;
     detail::require_scores("soft_nms", boxes, scores);
-    const auto b = detail::dense(boxes);
+    require<ValueError>(o.sigma > 0, "soft_nms: sigma must be positive but is ", o.sigma);
+    const auto b = o.legacy_plus_one ? detail::whole_pixels(boxes) : detail::dense(boxes);
     const auto s = detail::dense(scores);
     const Index n = b.shape()[0];
     const T least = T(o.least);
@@ -119,6 +121,32 @@ Tensor<std::int64_t, 1> diou_nms(const Tensor<T, 2>& boxes, const Tensor<T, 1>& 
         judges += k < voters;
     }
     return detail::as_indices(kept.data(), Index(kept.size()));
+}
+
+/// What may be chosen about tensorflow_nms.
+struct TensorflowNmsOptions {
+    Index most = 100;                           ///< boxes that remain
+    double iou_threshold = 0.5;                 ///< boxes above it are removed
+    double score_threshold = -__builtin_inf();  ///< boxes take part above it only
+};
+
+/// `nms` as TensorFlow has it (tf.image.non_max_suppression): boxes [N, 4] (y1, x1, y2, x2), in which any two opposite
+/// corners may stand. Throws ShapeError, and ValueError for a negative number.
+template <Real T>
+Tensor<std::int64_t, 1> tensorflow_nms(const Tensor<T, 2>& boxes, const Tensor<T, 1>& scores,
+                                       const TensorflowNmsOptions& o = {}) {
+    detail::require_scores("tensorflow_nms", boxes, scores);
+    require<ValueError>(o.most >= 0, "tensorflow_nms: the number of boxes must not be negative but is ", o.most);
+    auto sorted = boxes.clone();
+    T* box = sorted.mutable_data();
+    for (Index i = 0; i < boxes.shape()[0]; ++i, box += 4)
+        for (int k = 0; k < 2; ++k)
+            if (box[k] > box[k + 2]) std::swap(box[k], box[k + 2]);
+    const auto kept = nms(sorted, scores, o.iou_threshold);
+    // Boxes of low scores come last and remove nobody before them.
+    Index count = 0;
+    while (count < kept.numel() && count<o.most&& double(scores(kept(count)))> o.score_threshold) ++count;
+    return detail::as_indices(kept.data(), count);
 }
 
 /// Scores lowered in one pass from all overlaps [N, N] of boxes or masks sorted by falling score, without a sequential
