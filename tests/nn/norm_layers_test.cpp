@@ -63,6 +63,12 @@ TEST_CASE("GroupNorm, InstanceNorm, RMSNorm: each example by itself, then scale 
     }
 }
 
+TEST_CASE("GroupNorm: groups must divide the channels") {
+    for (const Index groups : {2, 0, -1})
+        CHECK(test::message_of<ValueError>([&] { nn::GroupNorm<float>(groups, 3); }) ==
+              "GroupNorm: the number of groups must divide the channels (" + std::to_string(groups) + " and 3)");
+}
+
 TEST_CASE("GroupNorm: an activation behind it runs in one call with the same numbers") {
     nn::GroupNorm group(3, 6);
     group.weight->mutable_at(2) = -2;

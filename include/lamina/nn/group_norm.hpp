@@ -19,10 +19,15 @@ struct GroupNorm : Affine<T> {
     GroupNormConfig options;
     Index groups;
 
+    /// Throws ValueError unless `count` groups divide the channels.
     GroupNorm(Index count, Index channels, const GroupNormConfig& config = {})
         : Affine<T>(channels, config.affine),
           options(config),
-          groups(count) {}
+          groups(count) {
+        require<ValueError>(count >= 1 && channels % count == 0,
+                            "GroupNorm: the number of groups must divide the channels (", count, " and ", channels,
+                            ")");
+    }
     template <int R>
     Tensor<T, R> operator()(const Tensor<T, R>& x) const {
         return observed(*this, group_norm(x, groups, this->weight, this->bias, options.eps));
