@@ -254,6 +254,25 @@ TEST_CASE("shape ops record nothing without a tape") {
     CHECK(reshape(x, Shape{18}).grad_link() == x.grad_link());
 }
 
+TEST_CASE("rot90, tril_indices, triu_indices: places, gradients, errors") {
+    const Tensor<float, 2> x{{1, 2, 3}, {4, 5, 6}};
+    CHECK(test::bitwise_equal(contiguous(rot90(x)), Tensor<float, 2>{{3, 6}, {2, 5}, {1, 4}}));
+    CHECK(test::bitwise_equal(rot90(x, 2), Tensor<float, 2>{{6, 5, 4}, {3, 2, 1}}));
+    CHECK(test::bitwise_equal(contiguous(rot90(x, -1)), contiguous(rot90(x, 3))));
+    CHECK(test::bitwise_equal(contiguous(rot90(x, 3)), Tensor<float, 2>{{4, 1}, {5, 2}, {6, 3}}));
+    CHECK(test::bitwise_equal(rot90(x, 4), x));
+    CHECK(test::bitwise_equal(contiguous(rot90(x, 1, 1, 0)), contiguous(rot90(x, -1))));
+    CHECK(gradcheck([](const auto& t) { return rot90(t, 3, -1, 0); }, test::wave<double>(Shape{2, 3, 4})) < 1e-7);
+    CHECK(test::message_of<ValueError>([&] { rot90(x, 1, 0, -2); }) ==
+          "rot90: the two dimensions must differ but both are 0");
+    CHECK(test::bitwise_equal(tril_indices(2, 3), Tensor<std::int64_t, 2>{{0, 1, 1}, {0, 0, 1}}));
+    CHECK(test::bitwise_equal(tril_indices(3, 2, -1), Tensor<std::int64_t, 2>{{1, 2, 2}, {0, 0, 1}}));
+    CHECK(test::bitwise_equal(triu_indices(2, 3, 1), Tensor<std::int64_t, 2>{{0, 0, 1}, {1, 2, 2}}));
+    CHECK(triu_indices(0, 3).shape() == Shape{2, 0});
+    CHECK(test::message_of<ValueError>([] { tril_indices(-1, 3); }) ==
+          "tril_indices: extents must not be negative but are -1 and 3");
+}
+
 namespace {
 
 /// Runs `f` on in.x with a tape and compares result and gradient with the case's.

@@ -2,6 +2,7 @@
 // Elements reversed or rotated along dimensions. Both are permutations of elements: the gradient goes the way back.
 #include <lamina/autograd/tape.hpp>
 #include <lamina/ops/contiguous.hpp>
+#include <lamina/ops/permute.hpp>
 
 namespace lamina::inline LAMINA_ABI {
 
@@ -78,6 +79,21 @@ Tensor<T, R> roll(const Tensor<T, R>& x, Index shift, Index dim) {
             });
     }
     return y;
+}
+
+/// Turned by `times` quarter turns from dimension `from` towards `to`; negative ones turn back. Throws ValueError when
+/// the two dimensions are one (torch.rot90).
+template <Element T, int R>
+    requires(R >= 2)
+Tensor<T, R> rot90(const Tensor<T, R>& x, Index times = 1, Index from = 0, Index to = 1) {
+    const Index a = normalize_dim("rot90", from, R), b = normalize_dim("rot90", to, R);
+    require<ValueError>(a != b, "rot90: the two dimensions must differ but both are ", a);
+    switch ((times % 4 + 4) % 4) {
+        case 0: return contiguous(x);
+        case 1: return transpose(flip(x, {b}), a, b);
+        case 2: return flip(x, {a, b});
+        default: return transpose(flip(x, {a}), a, b);
+    }
 }
 
 }  // namespace lamina::inline LAMINA_ABI

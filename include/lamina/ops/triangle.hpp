@@ -42,6 +42,19 @@ Tensor<T, R> triangle(const char* op, const Tensor<T, R>& x, Index diagonal, boo
     return y;
 }
 
+inline Tensor<std::int64_t, 2> triangle_indices(const char* op, Index rows, Index columns, Index diagonal, bool lower) {
+    require<ValueError>(rows >= 0 && columns >= 0, op, ": extents must not be negative but are ", rows, " and ",
+                        columns);
+    const auto edge = [=](Index i) { return std::clamp<Index>(i + diagonal + (lower ? 1 : 0), 0, columns); };
+    Index count = 0;
+    for (Index i = 0; i < rows; ++i) count += lower ? edge(i) : columns - edge(i);
+    auto y = empty<std::int64_t>(Shape{Index(2), count});
+    std::int64_t *row = y.mutable_data(), *column = row + count;
+    for (Index i = 0; i < rows; ++i)
+        for (Index j = lower ? 0 : edge(i); j < (lower ? edge(i) : columns); ++j) *row++ = i, *column++ = j;
+    return y;
+}
+
 }  // namespace detail
 
 /// Each matrix [..., rows, columns] with zeros above the diagonal number `diagonal` (0 is the main one, 1 above it).
@@ -52,5 +65,15 @@ Tensor<T, R> tril(const Tensor<T, R>& x, Index diagonal = 0) { return detail::tr
 template <Element T, int R>
     requires(R >= 2)
 Tensor<T, R> triu(const Tensor<T, R>& x, Index diagonal = 0) { return detail::triangle("triu", x, diagonal, false); }
+
+/// Rows and columns [2, n] of the elements on and below a diagonal of a matrix, row by row (torch.tril_indices). Throws
+/// ValueError for negative extents.
+inline Tensor<std::int64_t, 2> tril_indices(Index rows, Index columns, Index diagonal = 0) {
+    return detail::triangle_indices("tril_indices", rows, columns, diagonal, true);
+}
+/// The same on and above the diagonal (torch.triu_indices).
+inline Tensor<std::int64_t, 2> triu_indices(Index rows, Index columns, Index diagonal = 0) {
+    return detail::triangle_indices("triu_indices", rows, columns, diagonal, false);
+}
 
 }  // namespace lamina::inline LAMINA_ABI
