@@ -1,6 +1,7 @@
 // FLASH: golden vectors, lengths that are no whole chunks, causality across chunks, decoding step by step.
 #include <lamina/autograd/gradcheck.hpp>
 #include <lamina/nn/flash.hpp>
+#include <lamina/nn/scale_norm.hpp>
 #include <tests/support/golden.hpp>
 
 #include <doctest/doctest.h>
@@ -34,25 +35,36 @@ void fill_wave(M& module) {
     });
 }
 
+template <class Norm>
+void check_case(const test::GoldenCase& c) {
+    auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
+    nn::FLASH<float, Norm> layer(x.dim(2), {.group_size = c.integer("group_size", 256),
+                                            .query_key_dim = c.integer("query_key_dim", 128),
+                                            .expansion = c.number("expansion_factor", 2),
+                                            .causal = c.flag("causal", false),
+                                            .laplace = c.flag("laplace_attn_fn", false),
+                                            .rotary_width = c.integer("rotary_dim", 32),
+                                            .shift_tokens = c.flag("shift_tokens", false)});
+    nn::load_state_dict(layer, without_positions(c.tensors()), {.strict = false, .prefix = "param."});
+    OptionalTensor<bool, 2> keep;
+    if (c.has("in.mask")) keep = c.tensor<bool, 2>("in.mask");
+    test::check_golden(c, "y", layer(x, keep));
+    autograd::Tape tape;
+    const auto y = layer(x, keep);
+    test::check_golden(c, "y", y);
+    tape.backward(y, c.tensor<float, 3>("r.y"));
+    test::check_golden_grad(c, "in.x", autograd::grad(x));
+    nn::for_each_tensor(layer, [&](const std::string& name, const auto& p) {
+        test::check_golden_grad(c, "param." + with_positions(name), autograd::grad(p));
+    });
+}
+
 }  // namespace
 
 TEST_CASE("FLASH: golden vectors") {
     for (const auto& c : test::golden_cases("gau/flash_pytorch_FLASH")) {
-        auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
-        nn::FLASH<float> layer(x.dim(2), {.group_size = c.integer("group_size", 256),
-                                          .query_key_dim = c.integer("query_key_dim", 128),
-                                          .causal = c.flag("causal", false),
-                                          .rotary_width = c.integer("rotary_dim", 32),
-                                          .shift_tokens = c.flag("shift_tokens", false)});
-        nn::load_state_dict(layer, without_positions(c.tensors()), {.strict = false, .prefix = "param."});
-        autograd::Tape tape;
-        const auto y = layer(x);
-        test::check_golden(c, "y", y);
-        tape.backward(y, c.tensor<float, 3>("r.y"));
-        test::check_golden_grad(c, "in.x", autograd::grad(x));
-        nn::for_each_tensor(layer, [&](const std::string& name, const auto& p) {
-            test::check_golden_grad(c, "param." + with_positions(name), autograd::grad(p));
-        });
+        if (c.has("param.norm.g")) check_case<nn::ScaleNorm<float>>(c);
+        else check_case<nn::LayerNorm<float>>(c);
     }
 }
 

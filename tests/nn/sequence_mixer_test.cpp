@@ -67,6 +67,20 @@ TEST_CASE("mixers: no tokens, no batch") {
     }
 }
 
+TEST_CASE("mixers: a mask of tokens has the shape of the tokens") {
+    const nn::GAU<float> gau(8, {.query_key_dim = 6});
+    const nn::FLASH<float> flash(8, {.group_size = 4, .query_key_dim = 6});
+    const auto x = zeros<float>(Shape{2, 3, 8});
+    const auto check = [&](const auto& mixer, const std::string& name) {
+        for (const Shape<2>& shape : {Shape{2, 4}, Shape{1, 3}, Shape{2, 2}})
+            CHECK(test::message_of<ShapeError>([&] { mixer(x, zeros<bool>(shape)); }) ==
+                  name + ": keep must be [2, 3] but is [" + std::to_string(shape[0]) + ", " + std::to_string(shape[1]) +
+                      "]");
+    };
+    check(gau, "GAU");
+    check(flash, "FLASH");
+}
+
 TEST_CASE("mixers: one block takes each, whole sequences and step by step") {
     check_block(nn::SelfAttention<float>(8, 2, {.causal = true}));
     check_block(nn::SelfAttention<float>(8, 2, {.causal = true, .rotary = true, .pairs = RotaryPairs::halves}));

@@ -71,8 +71,9 @@ struct FLASH {
                 1, RelativeBiasConfig{.causal = config.causal, .scale = std::sqrt(double(config.query_key_dim))});
     }
 
-    /// x [B, n, d] of any n; `keep` [B, n] is true for tokens that are no padding.
+    /// x [B, n, d] of any n; `keep` [B, n] is true for tokens that are no padding. Throws ShapeError.
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Optional<bool, 2>& keep = {}) const {
+        detail::check_keep("FLASH", x, keep);
         if (may_fuse()) return detail::gated_members(x, keep, [this](auto&&... args) { in_pieces(args...); });
         Parts p = project(detail::normed_rows(norm, options.shift_tokens, x, 0, x.dim(1)), 0);
         if (keep) p.linear_k = visible(p.linear_k, *keep);

@@ -37,6 +37,13 @@ Tensor<T, 3> shift_tokens(const Tensor<T, 3>& x) {
     return cat<T, 3>({cat<T, 3>({zero, slice(first, 1, 0, n - 1)}, 1), slice(x, 2, half, x.dim(2))}, 2);
 }
 
+/// Throws ShapeError unless `keep`, if given, has an element for each token of x [B, n, d].
+template <Real T>
+void check_keep(const char* op, const Tensor<T, 3>& x, const OptionalTensor<bool, 2>& keep) {
+    const Shape tokens{x.dim(0), x.dim(1)};
+    require(!keep || keep->shape() == tokens, op, ": keep must be ", tokens, " but is ", keep->shape());
+}
+
 /// Rows [begin, end) of norm(x), shifted or not.
 template <Real T, class Norm>
 Tensor<T, 3> normed_rows(const Norm& norm, bool shifted, const Tensor<T, 3>& x, Index begin, Index end) {

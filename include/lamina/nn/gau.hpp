@@ -65,8 +65,9 @@ struct GAU {
             rel_pos_bias.emplace(1, RelativeBiasConfig{.causal = config.causal, .scale = std::sqrt(double(width))});
     }
 
-    /// x [B, n, d]; `keep` [B, n] is true for tokens that are no padding.
+    /// x [B, n, d]; `keep` [B, n] is true for tokens that are no padding. Throws ShapeError.
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Optional<bool, 2>& keep = {}) const {
+        detail::check_keep("GAU", x, keep);
         if (may_fuse()) return detail::gated_members(x, keep, [this](auto&&... args) { in_pieces(args...); });
         const Parts p = project(x, 0);
         return finish(x, p.gate, attend(p.q, p.k, p.v, keep, 0, x.dim(1)));
