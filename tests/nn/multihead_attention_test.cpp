@@ -171,11 +171,16 @@ TEST_CASE("MultiheadAttention: steps with a cache equal the full causal pass; re
     CHECK(test::bitwise_equal(view::select(cache.keys(), 0, 2), view::select(before, 0, 0)));
     cache.truncate(10);
     CHECK(cache.size() == 10);
+    CHECK(test::message_of<ValueError>([&] { cache.truncate(-1); }) ==
+          "KeyValueCache: the number of tokens must not be negative but is -1");
     CHECK(test::message_of<ValueError>([&] { cache.reorder(Tensor<std::int64_t, 1>{4}); }) ==
           "KeyValueCache: order must lie in [0, 3] but is 4");
     CHECK(test::message_of<ShapeError>([&] {
               cache.append(zeros<float>(Shape{1, 1, 16}), zeros<float>(Shape{1, 1, 16}), 4);
           }) == "KeyValueCache: batch, heads and width must be those held ([4, 4, 128, 4]) but are 1, 4, 4");
+    CHECK(test::message_of<ShapeError>([&] {
+              cache.append(zeros<float>(Shape{4, 1, 16}), zeros<float>(Shape{4, 1, 16}), 0);
+          }) == "KeyValueCache: batch, rows and heads must fit (keys [4, 1, 16], values [4, 1, 16], 0 heads)");
     const auto memory = test::wave<float>(Shape{3, 11, 16}, 3);
     CHECK(test::max_error(mha.recall(x, mha.remember(memory, memory)), mha(x, memory, memory)) < 2e-6);
 }

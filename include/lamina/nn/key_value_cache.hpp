@@ -22,7 +22,7 @@ public:
     /// Puts keys [B, n, h * d] and values [B, n, h * e] of `heads` heads behind those held. Throws ShapeError when
     /// batch or widths differ from those held.
     void append(const Tensor<T, 3>& keys, const Tensor<T, 3>& values, Index heads) {
-        require(keys.dim(0) == values.dim(0) && keys.dim(1) == values.dim(1) && keys.dim(2) % heads == 0 &&
+        require(heads > 0 && keys.dim(0) == values.dim(0) && keys.dim(1) == values.dim(1) && keys.dim(2) % heads == 0 &&
                     values.dim(2) % heads == 0,
                 "KeyValueCache: batch, rows and heads must fit (keys ", keys.shape(), ", values ", values.shape(), ", ",
                 heads, " heads)");
@@ -49,8 +49,11 @@ public:
             *held = next;
         }
     }
-    /// Forgets the tokens behind the first `count`; keeps the room.
-    void truncate(Index count) { size_ = count < size_ ? count : size_; }
+    /// Forgets the tokens behind the first `count`; keeps the room. Throws ValueError for a negative number.
+    void truncate(Index count) {
+        require<ValueError>(count >= 0, "KeyValueCache: the number of tokens must not be negative but is ", count);
+        size_ = count < size_ ? count : size_;
+    }
 
 private:
     void put(Tensor<T, 4>& held, const Tensor<T, 3>& rows, Index heads) {
