@@ -51,6 +51,12 @@ TEST_CASE("positions: golden buckets of T5") {
     }
     CHECK(nn::relative_bucket(-1000, {.causal = true}) == 31);
     CHECK(nn::relative_bucket(1000) == 31);
+    CHECK(test::message_of<ValueError>([] { nn::RelativeBias<float>(2, {.buckets = 3}); }) ==
+          "RelativeBias: buckets must be at least 4 and max_distance above 0 but are 3 and 128");
+    CHECK(test::message_of<ValueError>([] { nn::RelativeBias<float>(2, {.causal = true, .max_distance = 16}); }) ==
+          "RelativeBias: buckets must be at least 2 and max_distance above 16 but are 32 and 16");
+    CHECK(test::message_of<ShapeError>([] { nn::RelativeBias<float>(2)(-1, 3); }) ==
+          "RelativeBias: numbers of queries and keys must not be negative but are -1 and 3");
     nn::RelativeBias<double> bias(2, {.buckets = 8, .max_distance = 16, .scale = 3});
     for (Index i = 0; i < 16; ++i) bias.weight.mutable_data()[i] = double(i);
     const auto y = bias(5, 9, 4);  // queries at 4 … 8

@@ -44,9 +44,15 @@ struct RelativeBias {
     RelativeBiasConfig options;
     Parameter<T, 2> weight;  ///< [buckets, heads]
 
+    /// Throws ValueError where far distances have no buckets of their own.
     explicit RelativeBias(Index heads, const RelativeBiasConfig& config = {})
         : options(config),
-          weight(Shape{config.buckets, heads}) {}
+          weight(Shape{config.buckets, heads}) {
+        const Index exact = config.buckets / (config.causal ? 2 : 4);
+        require<ValueError>(exact >= 1 && config.max_distance > exact, "RelativeBias: buckets must be at least ",
+                            config.causal ? 2 : 4, " and max_distance above ", exact, " but are ", config.buckets,
+                            " and ", config.max_distance);
+    }
     /// Normal, standard deviation 0.02: the first steps see nearly plain attention.
     void reset(random::Rng& rng) { normal_(weight, rng, 0, 0.02); }
 
@@ -57,6 +63,8 @@ struct RelativeBias {
     }
     /// The numbers themselves [heads, n + m - 1], for AttentionMask::distance: key - query from 1 - n - first on.
     Tensor<T, 2> by_distance(Index n, Index m, Index first = 0, double factor = 1) const {
+        require(n >= 0 && m >= 0, "RelativeBias: numbers of queries and keys must not be negative but are ", n, " and ",
+                m);
         auto bucket = empty<std::int64_t>(Shape{n + m > 0 ? n + m - 1 : 0});
         for (Index i = 0; i < bucket.numel(); ++i)
             bucket.mutable_data()[i] = relative_bucket(i - (n - 1) - first, options);
