@@ -113,10 +113,10 @@
 #include <lamina/kernels/conv/direct/grad_weight.hpp>
 #include <lamina/kernels/conv/direct/phases.hpp>
 #include <lamina/kernels/conv/direct/plan.hpp>
-#include <lamina/kernels/conv/direct/store.hpp>
 #include <lamina/kernels/conv/direct/strip.hpp>
 #include <lamina/kernels/conv/direct/tile.hpp>
 #include <lamina/kernels/conv/direct/weights.hpp>
+#include <lamina/kernels/conv/finish.hpp>
 #include <lamina/kernels/conv/geometry.hpp>
 #include <lamina/kernels/conv/im2col.hpp>
 #include <lamina/kernels/conv/live_taps.hpp>

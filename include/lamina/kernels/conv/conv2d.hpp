@@ -97,32 +97,47 @@ Conv2dWeights<T, Arch> conv2d_prepare(const Conv2dGeometry& g, ConvAlgorithm alg
     return prepared;
 }
 
-template <class Arch, class T, class Epilogue>
-void conv2d_forward(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* x, const T* w, T* y,
-                    const Epilogue& epilogue) {
+namespace detail {
+
+template <class Arch, class T>
+void conv2d_run(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* x, const T* w, T* y,
+                const ConvFinish<T>& finish) {
     const auto fewer = [&](const LiveTaps& taps) {
         const auto live = taps.pick(w);
-        conv2d_forward<Arch>(taps.live, algorithm, x, detail::elements<T>(live), y, epilogue);
+        conv2d_run<Arch>(taps.live, algorithm, x, elements<T>(live), y, finish);
     };
-    if (detail::conv2d_simpler(
-            g, algorithm, [&] { whole_forward<Arch>(g, x, w, y, epilogue); }, fewer))
+    if (conv2d_simpler(
+            g, algorithm, [&] { whole_forward<Arch>(g, x, w, y, finish); }, fewer))
         return;
     const auto [kernel, layout] = conv2d_choice<T, Arch>(g, algorithm);
     switch (kernel) {
-        case Conv2dChoice::Kernel::winograd: return winograd_forward<Arch>(g, layout, x, w, y, epilogue);
-        case Conv2dChoice::Kernel::depthwise: return depthwise_forward<Arch>(g, x, w, y, epilogue);
-        case Conv2dChoice::Kernel::direct: return direct_forward<Arch>(g, x, w, y, epilogue);
+        case Conv2dChoice::Kernel::winograd: return winograd_forward<Arch>(g, layout, x, w, y, finish);
+        case Conv2dChoice::Kernel::depthwise: return depthwise_forward<Arch>(g, x, w, y, finish);
+        case Conv2dChoice::Kernel::direct: return direct_forward<Arch>(g, x, w, y, finish);
     }
 }
 
+template <class Arch, class T>
+void conv2d_run(const Conv2dGeometry& g, const T* x, const Conv2dWeights<T, Arch>& w, T* y,
+                const ConvFinish<T>& finish) {
+    switch (w.choice.kernel) {
+        case Conv2dChoice::Kernel::winograd: return winograd_forward<Arch>(g, x, w.winograd, y, finish);
+        case Conv2dChoice::Kernel::depthwise: return depthwise_forward<Arch>(g, x, w.plain, y, finish);
+        case Conv2dChoice::Kernel::direct: return direct_forward<Arch>(g, x, w.direct, y, finish);
+    }
+}
+
+}  // namespace detail
+
+template <class Arch, class T, class Epilogue>
+void conv2d_forward(const Conv2dGeometry& g, ConvAlgorithm algorithm, const T* x, const T* w, T* y,
+                    const Epilogue& epilogue) {
+    detail::conv2d_run<Arch>(g, algorithm, x, w, y, conv_finish<Arch, T>(epilogue));
+}
 template <class Arch, class T, class Epilogue>
 void conv2d_forward(const Conv2dGeometry& g, const T* x, const Conv2dWeights<T, Arch>& w, T* y,
                     const Epilogue& epilogue) {
-    switch (w.choice.kernel) {
-        case Conv2dChoice::Kernel::winograd: return winograd_forward<Arch>(g, x, w.winograd, y, epilogue);
-        case Conv2dChoice::Kernel::depthwise: return depthwise_forward<Arch>(g, x, w.plain, y, epilogue);
-        case Conv2dChoice::Kernel::direct: return direct_forward<Arch>(g, x, w.direct, y, epilogue);
-    }
+    detail::conv2d_run<Arch>(g, x, w, y, conv_finish<Arch, T>(epilogue));
 }
 
 template <class Arch, class T>

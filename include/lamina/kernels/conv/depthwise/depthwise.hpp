@@ -4,7 +4,7 @@
 #include <lamina/kernels/conv/depthwise/direct_tile.hpp>
 #include <lamina/kernels/conv/depthwise/tile.hpp>
 #include <lamina/kernels/conv/depthwise/weight_tile.hpp>
-#include <lamina/kernels/gemm/epilogue.hpp>
+#include <lamina/kernels/conv/finish.hpp>
 #include <lamina/parallel/for.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
@@ -117,32 +117,40 @@ void depthwise_ranges(const DepthwisePlane& plane, Index count, Index work, cons
 
 }  // namespace detail
 
-template <class Arch, class T, class Epilogue>
-void depthwise_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
+namespace detail {
+
+template <class Arch, class T>
+void depthwise_run(const Conv2dGeometry& g, const T* x, const T* w, T* y, const ConvFinish<T>& finish) {
     const Index multiplier = g.out_channels / g.in_channels, work = multiplier * g.plane() * g.taps();
     const auto range = [&](Index begin, Index end, auto& rows) {
         for (Index p = begin; p < end;) {
             // Planes of one image that fit together.
             const Index n = p / g.in_channels, c = p - n * g.in_channels;
-            const Index planes = detail::smaller(detail::smaller(rows.planes(), end - p), g.in_channels - c);
-            const auto& of_image = detail::epilogue_of_image(epilogue, n);
-            const auto finish = detail::erase_epilogue<Arch, T>(of_image);
+            const Index planes = smaller(smaller(rows.planes(), end - p), g.in_channels - c);
             T* image = y + n * g.out_channels * g.plane();
             for (Index first = 0; first < g.out_h; first += rows.rows()) {
-                const Index count = detail::smaller(rows.rows(), g.out_h - first);
+                const Index count = smaller(rows.rows(), g.out_h - first);
                 for (Index i = 0; i < planes; ++i) rows.fill(i, x + (p + i) * g.in_plane(), first, count);
                 for (Index i = 0; i < planes; ++i)
                     for (Index o = (c + i) * multiplier; o < (c + i + 1) * multiplier; ++o) {
                         rows.run(i, w + o * g.taps(), image + o * g.plane(), first, count, false);
-                        if (finish.apply)
-                            finish.apply(finish.self, image, g.plane(), {o, o + 1},
-                                         {first * g.out_w, (first + count) * g.out_w});
+                        T* done = image + o * g.plane() + first * g.out_w;
+                        if (finish.epilogue)
+                            finish.move(finish.epilogue, n, done, 0, done, 0, {o, o + 1},
+                                        {first * g.out_w, (first + count) * g.out_w});
                     }
             }
             p += planes;
         }
     };
-    detail::depthwise_ranges<Arch, T>(detail::forward_plane(g), g.batch * g.in_channels, work, range);
+    depthwise_ranges<Arch, T>(forward_plane(g), g.batch * g.in_channels, work, range);
+}
+
+}  // namespace detail
+
+template <class Arch, class T, class Epilogue>
+void depthwise_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
+    detail::depthwise_run<Arch>(g, x, w, y, conv_finish<Arch, T>(epilogue));
 }
 
 template <class Arch, class T>

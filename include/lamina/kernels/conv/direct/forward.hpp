@@ -1,8 +1,8 @@
 #pragma once
 // Direct convolution: strips of the image are copied once, every tile of output channels sweeps them. Nothing is
 // unfolded; the result is written once, in its own layout.
-#include <lamina/kernels/conv/direct/store.hpp>
 #include <lamina/kernels/conv/direct/weights.hpp>
+#include <lamina/kernels/conv/finish.hpp>
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
@@ -24,18 +24,33 @@ void direct_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const
 
 namespace detail {
 
+/// Where the sums of one tile of channels of one image go, and by what.
+template <class T>
+struct DirectTarget {
+    T* y;  ///< the plane of the first channel
+    Index plane, image;
+    Piece channels;
+    bool add;  ///< is there a sum already?
+    ConvFinish<T> finish;
+
+    void move(const T* from, Index from_step, Index position, Index pixels) const {
+        finish.move(finish.epilogue, image, from, from_step, y + position, plane, channels,
+                    {position, position + pixels});
+    }
+};
+
 /// One convolution: its plan and its operands.
-template <class Arch, class T, class Epilogue>
+template <class Arch, class T>
 class DirectForward {
 public:
     DirectForward(const Conv2dGeometry& g, const T* x, const DirectSource<T>& w, T* y, bool accumulate,
-                  const Epilogue& epilogue)
+                  const ConvFinish<T>& finish)
         : plan_(g),
           x_(x),
           w_(w),
           y_(y),
           accumulate_(accumulate),
-          epilogue_(epilogue) {}
+          finish_(finish) {}
 
     void run() {
         const Conv2dGeometry& g = plan_.g;
@@ -137,25 +152,28 @@ private:
         task.pitch = plan_.pitch;
         task.offsets = offsets_ + (count < plan_.channels ? plan_.channels * g.taps() : 0);
         take_weights(plan_, w_, strip.group, tile, plan_.block(block), task);
+        const ConvFinish<T> finish = block + 1 == plan_.blocks ? finish_ : conv_finish<Arch, T>(NoEpilogue{});
+        const Index channel = strip.group * g.group_out();
         for (Index image = strip.images.begin; image < strip.images.end; ++image) {
-            const Index channel = strip.group * g.group_out() + outputs.begin;
-            const DirectTarget<T> target{y_ + (image * g.out_channels + channel) * g.plane(), g.plane(), channel,
-                                         accumulate_ || block > 0, block + 1 == plan_.blocks};
+            const DirectTarget<T> target{y_ + (image * g.out_channels + channel + outputs.begin) * g.plane(),
+                                         g.plane(),
+                                         image,
+                                         {channel + outputs.begin, channel + outputs.end},
+                                         accumulate_ || block > 0,
+                                         finish};
             const T* data = strip.data + (image - strip.images.begin) * plan_.image_size();
-            const auto& epilogue = epilogue_of_image(epilogue_, image);
-            if (plan_.channel_lanes) sweep_channel_lanes(data, strip, outputs.size(), count, task, target, epilogue);
-            else sweep_pixel_lanes(data, strip, outputs.size(), task, target, epilogue);
+            if (plan_.channel_lanes) sweep_channel_lanes(data, strip, count, task, target);
+            else sweep_pixel_lanes(data, strip, task, target);
         }
     }
 
-    template <class Finish>
-    void sweep_pixel_lanes(const T* data, const Strip& strip, Index channels, DirectTask<T>& task,
-                           const DirectTarget<T>& target, const Finish& finish) const {
+    void sweep_pixel_lanes(const T* data, const Strip& strip, DirectTask<T>& task,
+                           const DirectTarget<T>& target) const {
         const Piece rows = strip.rows;
-        const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
+        const Index out_w = plan_.g.out_w, pitch = plan_.pitch, channels = target.channels.size();
         const bool exact = !plan_.flat || pitch == out_w;
         // What an epilogue reads again stays in L1 only where rows of the result do not crowd there.
-        const bool crowded = !std::is_same_v<Finish, NoEpilogue> && target.last && crowds_cache<T>(target.plane);
+        const bool finishes = target.finish.epilogue, crowded = finishes && crowds_cache<T>(target.plane);
         const bool fetches = exact && task.depth <= DirectPolicy::fetch_depth;
         const Index runs = plan_.flat ? 1 : rows.size();
         const Index length = plan_.flat ? (rows.size() - 1) * pitch + out_w : strip.columns.size();
@@ -173,44 +191,50 @@ private:
                 task.out_row = direct ? target.plane : Plan::panel;
                 task.columns = direct ? pixels - (pixels > Plan::lanes ? Plan::lanes : 0) : Plan::lanes;
                 task.accumulate = direct && target.add;
-                if (fetches && at + Plan::panel < length) fetch_next(target, channels, position + Plan::panel);
+                if (fetches && at + Plan::panel < length) fetch_next(target, position + Plan::panel);
                 pixel_lanes_tile_for<Arch, T>(channels, pixels)(task);
-                if (direct) finish_in_place<Arch>(target, channels, position, pixels, finish);
-                else if (exact && pixels == Plan::panel && !target.add)
-                    store_panel<Arch>(target, buffer, channels, position, finish);
-                else if (exact) store_rows<Arch>(target, buffer, Plan::panel, channels, position, pixels, finish);
-                else store_pieces(target, buffer, channels, rows.begin + row, column, pixels, finish);
+                if (direct && finishes) target.move(task.out, target.plane, position, pixels);
+                else if (!direct && exact) store(target, buffer, position, pixels);
+                else if (!direct) store_pieces(target, buffer, rows.begin + row, column, pixels);
             }
     }
 
     /// Asks for the lines of the result that the next tile writes.
-    static void fetch_next(const DirectTarget<T>& target, Index channels, Index position) {
+    static void fetch_next(const DirectTarget<T>& target, Index position) {
         constexpr Index line = 64 / Index(sizeof(T));
         const T* row = target.y + position;
-        for (Index i = 0; i < channels; ++i, row += target.plane)
+        for (Index i = 0; i < target.channels.size(); ++i, row += target.plane)
             for (Index j = 0; j < Plan::panel; j += line) simd::prefetch_write(row + j);
     }
 
-    /// Stores from a buffer what lies within rows: `pixels` from `column` of output row `row` on, rows a pitch apart.
-    template <class Finish>
-    void store_pieces(const DirectTarget<T>& target, const T* buffer, Index channels, Index row, Index column,
-                      Index pixels, const Finish& finish) const {
+    /// Stores `count` pixels of each channel from a buffer.
+    static void store(const DirectTarget<T>& target, T* buffer, Index position, Index count) {
+        if (target.add)
+            for (Index i = 0; i < target.channels.size(); ++i) {
+                T* sums = buffer + i * Plan::panel;
+                simd::for_each_vec<Arch>(
+                    count, [](auto a, auto b) LAMINA_INLINE_LAMBDA { return a + b; }, sums, sums,
+                    target.y + i * target.plane + position);
+            }
+        target.move(buffer, Plan::panel, position, count);
+    }
+    /// The same for what lies within rows: `pixels` from `column` of output row `row` on, rows a pitch apart.
+    void store_pieces(const DirectTarget<T>& target, T* buffer, Index row, Index column, Index pixels) const {
         const Index out_w = plan_.g.out_w, pitch = plan_.pitch;
         for (Index at = 0; at < pixels; ++row, column = 0) {
             const Index count = smaller(pixels - at, out_w - column);
-            if (count > 0)
-                store_rows<Arch>(target, buffer + at, Plan::panel, channels, row * out_w + column, count, finish);
+            if (count > 0) store(target, buffer + at, row * out_w + column, count);
             at += pitch - column;
         }
     }
 
-    template <class Finish>
-    void sweep_channel_lanes(const T* data, const Strip& strip, Index channels, Index inputs, DirectTask<T>& task,
-                             const DirectTarget<T>& target, const Finish& finish) const {
+    void sweep_channel_lanes(const T* data, const Strip& strip, Index inputs, DirectTask<T>& task,
+                             const DirectTarget<T>& target) const {
         constexpr Index most = tile_rows<Arch>;
         const Piece rows = strip.rows;
         const Index out_w = plan_.g.out_w, kernel_h = plan_.g.kernel_h;
-        const Index width = packed_width(plan_, channels), row_terms = inputs * plan_.g.kernel_w;
+        const Index channels = target.channels.size(), width = packed_width(plan_, channels);
+        const Index row_terms = inputs * plan_.g.kernel_w;
         const DirectTask<T> whole = task;
         task.out = parallel::scratch<T>(width * (most + Plan::lanes), DirectPolicy::buffer_slot);
         const Index height = plan_.flat ? 1 : rows.size(),
@@ -236,7 +260,21 @@ private:
                             pixels = together * part.size();
                 task.strip = data + row * plan_.pitch + part.begin;
                 channel_lanes_tile_for<Arch, T>(together, part.size(), channels)(task);
-                store_transposed<Arch>(target, task.out, width, channels, position, pixels, finish);
+                for (Index c = 0; c < channels; c += Plan::lanes)
+                    target.finish.turn(target.finish.epilogue, target.image,
+                                       TurnedPixels<T>{.from = task.out + c,
+                                                       .step = width,
+                                                       .run_step = 0,
+                                                       .to = target.y + c * target.plane,
+                                                       .plane = target.plane,
+                                                       .channel = target.channels.begin + c,
+                                                       .channels = smaller(Plan::lanes, channels - c),
+                                                       .position = position,
+                                                       .runs = 1,
+                                                       .length = pixels,
+                                                       .distance = 0,
+                                                       .add = target.add,
+                                                       .stream = false});
             }
         }
         task = whole;
@@ -247,14 +285,14 @@ private:
     DirectSource<T> w_;
     T* y_;
     bool accumulate_;
-    const Epilogue& epilogue_;
+    ConvFinish<T> finish_;
     const Index* offsets_ = nullptr;
 };
 
-template <class Arch, class T, class Epilogue>
+template <class Arch, class T>
 void run_direct(const Conv2dGeometry& g, const T* x, const DirectSource<T>& w, T* y, bool accumulate,
-                const Epilogue& epilogue) {
-    DirectForward<Arch, T, Epilogue>(g, x, w, y, accumulate, epilogue).run();
+                const ConvFinish<T>& finish) {
+    DirectForward<Arch, T>(g, x, w, y, accumulate, finish).run();
 }
 
 }  // namespace detail
@@ -269,12 +307,13 @@ DirectWeights<T, Arch> direct_prepare(const Conv2dGeometry& g, const T* w) {
 template <class Arch, class T, class Epilogue>
 void direct_forward(const Conv2dGeometry& g, const T* x, const DirectWeights<T, Arch>& w, T* y,
                     const Epilogue& epilogue) {
-    detail::run_direct<Arch>(g, x, detail::DirectSource<T>{w.panels.data(), nullptr}, y, false, epilogue);
+    detail::run_direct<Arch>(g, x, detail::DirectSource<T>{w.panels.data(), nullptr}, y, false,
+                             conv_finish<Arch, T>(epilogue));
 }
 
 template <class Arch, class T, class Epilogue>
 void direct_forward(const Conv2dGeometry& g, const T* x, const T* w, T* y, const Epilogue& epilogue) {
-    detail::run_direct<Arch>(g, x, detail::DirectSource<T>{nullptr, w}, y, false, epilogue);
+    detail::run_direct<Arch>(g, x, detail::DirectSource<T>{nullptr, w}, y, false, conv_finish<Arch, T>(epilogue));
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

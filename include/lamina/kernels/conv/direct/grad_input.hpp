@@ -24,7 +24,8 @@ void direct_grad_input(const Conv2dGeometry& g, const T* dy, const T* w, T* dx, 
     // Negative where the margin was wider than the kernel reaches: then the outermost outputs are left out.
     back.pad_h = (g.kernel_h - 1) * g.dilation_h - g.pad_h;
     back.pad_w = (g.kernel_w - 1) * g.dilation_w - g.pad_w;
-    detail::run_direct<Arch>(back, dy, detail::DirectSource<T>{nullptr, w, true}, dx, accumulate, NoEpilogue{});
+    detail::run_direct<Arch>(back, dy, detail::DirectSource<T>{nullptr, w, true}, dx, accumulate,
+                             conv_finish<Arch, T>(NoEpilogue{}));
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels

@@ -70,12 +70,11 @@ struct WinogradSource {
 template <class Arch, class T, int M>
 class WinogradRun {
 public:
-    WinogradRun(const Conv2dGeometry& g, const T* x, const WinogradSource<T>& w, T* y, const StripWriter<T>& writer)
+    WinogradRun(const Conv2dGeometry& g, const T* x, const WinogradSource<T>& w, const WinogradTarget<T>& target)
         : g_(g),
           x_(x),
           w_(w),
-          y_(y),
-          writer_(writer),
+          target_(target),
           vectors_(ceil_div(g.in_channels, lanes)),
           panels_(ceil_div(g.out_channels, panel)),
           one_by_one_(!w.prepared || cached_tiles() >= WinogradPolicy::cached_tiles),
@@ -140,7 +139,7 @@ private:
         } else multiply_plain(tiles, v, v_stride, panels, m, stride);
         for (Index p = panels.begin; p < panels.end; ++p)
             winograd_output<Arch, T, M>(g_, grid_, block, m + (p - panels.begin) * frequencies * stride, stride,
-                                        p * panel, writer_, y_, WinogradPolicy::pixel_slot);
+                                        p * panel, target_, WinogradPolicy::pixel_slot);
     }
     const T* weights(Index p, Index f) const { return w_.prepared + p * w_.panel_stride + f * w_.stride; }
 
@@ -176,8 +175,7 @@ private:
     const Conv2dGeometry& g_;
     const T* x_;
     const WinogradSource<T>& w_;
-    T* y_;
-    const StripWriter<T>& writer_;
+    const WinogradTarget<T>& target_;
     Index vectors_, panels_;
     bool one_by_one_;
     Index threads_;
@@ -185,25 +183,24 @@ private:
 };
 
 template <class Arch, class T>
-void winograd_run(const Conv2dGeometry& g, Index tile, const T* x, const WinogradSource<T>& w, T* y,
-                  const StripWriter<T>& writer) {
+void winograd_run(const Conv2dGeometry& g, Index tile, const T* x, const WinogradSource<T>& w,
+                  const WinogradTarget<T>& target) {
     if (g.batch * g.plane() == 0) return;
-    if (tile == 2) WinogradRun<Arch, T, 2>(g, x, w, y, writer)();
-    else WinogradRun<Arch, T, 4>(g, x, w, y, writer)();
+    if (tile == 2) WinogradRun<Arch, T, 2>(g, x, w, target)();
+    else WinogradRun<Arch, T, 4>(g, x, w, target)();
 }
 
 /// The same with weights of this call alone.
 template <class Arch, class T>
-void winograd_run_plain(const Conv2dGeometry& g, Index tile, const T* x, const WinogradTaps<T>& taps, T* y,
-                        const StripWriter<T>& writer) {
+void winograd_run_plain(const Conv2dGeometry& g, Index tile, const T* x, const WinogradTaps<T>& taps,
+                        const WinogradTarget<T>& target) {
     const Index bytes = (tile + 2) * (tile + 2) * g.in_channels * g.out_channels * Index(sizeof(T));
     if (bytes > WinogradPolicy::whole_bytes)
-        return winograd_run<Arch>(g, tile, x, WinogradSource<T>{nullptr, 0, 0, taps}, y, writer);
+        return winograd_run<Arch>(g, tile, x, WinogradSource<T>{nullptr, 0, 0, taps}, target);
     WinogradWeights<T, Arch> whole(tile, g.in_channels, g.out_channels);
     if (tile == 2) prepare_weights<Arch, T, 2, false>(taps, whole);
     else prepare_weights<Arch, T, 4, false>(taps, whole);
-    winograd_run<Arch>(g, tile, x, WinogradSource<T>{whole.data(), whole.panel_stride(), whole.stride(), {}}, y,
-                       writer);
+    winograd_run<Arch>(g, tile, x, WinogradSource<T>{whole.data(), whole.panel_stride(), whole.stride(), {}}, target);
 }
 
 }  // namespace detail
@@ -212,13 +209,13 @@ template <class Arch, class T, class Epilogue>
 void winograd_forward(const Conv2dGeometry& g, const T* x, const WinogradWeights<T, Arch>& w, T* y,
                       const Epilogue& epilogue) {
     const detail::WinogradSource<T> source{w.data(), w.panel_stride(), w.stride(), {}};
-    detail::winograd_run<Arch>(g, w.tile(), x, source, y, {&epilogue, &detail::write_strip<Arch, T, Epilogue>});
+    detail::winograd_run<Arch>(g, w.tile(), x, source, {y, conv_finish<Arch, T>(epilogue), false});
 }
 
 template <class Arch, class T, class Epilogue>
 void winograd_forward(const Conv2dGeometry& g, int tile, const T* x, const T* w, T* y, const Epilogue& epilogue) {
-    detail::winograd_run_plain<Arch>(g, tile, x, detail::winograd_taps(g, w), y,
-                                     {&epilogue, &detail::write_strip<Arch, T, Epilogue>});
+    detail::winograd_run_plain<Arch>(g, tile, x, detail::winograd_taps(g, w),
+                                     {y, conv_finish<Arch, T>(epilogue), false});
 }
 
 template <class Arch, class T>
@@ -226,11 +223,8 @@ void winograd_grad_input(const Conv2dGeometry& g, int tile, const T* dy, const T
     Conv2dGeometry back = g;
     back.in_channels = g.out_channels, back.in_h = g.out_h, back.in_w = g.out_w, back.pad_h = 2 - g.pad_h;
     back.out_channels = g.in_channels, back.out_h = g.in_h, back.out_w = g.in_w, back.pad_w = 2 - g.pad_w;
-    const AddImages<T> add{dx, g.in_channels, g.in_plane()};
-    const NoEpilogue none;
-    detail::StripWriter<T> writer{&none, &detail::write_strip<Arch, T, NoEpilogue>};
-    if (accumulate) writer = {&add, &detail::write_strip<Arch, T, AddImages<T>>};
-    detail::winograd_run_plain<Arch>(back, tile, dy, detail::rotated_winograd_taps(g, w), dx, writer);
+    detail::winograd_run_plain<Arch>(back, tile, dy, detail::rotated_winograd_taps(g, w),
+                                     {dx, conv_finish<Arch, T>(NoEpilogue{}), accumulate});
 }
 
 }  // namespace lamina::inline LAMINA_ABI::kernels
