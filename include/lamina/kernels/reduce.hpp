@@ -165,20 +165,23 @@ LAMINA_INLINE void reduce_short_rows(Index n, const T* x, const T* shift, T* y, 
     using V = simd::Vec<T, Arch>;
     constexpr int W = V::width;
     const V identity = Op::template identity<T>;
+    const auto shift_of = [&](int r) LAMINA_INLINE_LAMBDA { return V(shift ? shift[r] : T(0)); };
+    const auto fold = [&](const auto& row) LAMINA_INLINE_LAMBDA {
+        const V all = simd::fold_lanes<T, Arch>(row, [](V a, V b) LAMINA_INLINE_LAMBDA { return Op::combine(a, b); });
+        simd::store(y, Op::combine(identity, all));
+    };
+    if (n == W) return fold([&](auto r) LAMINA_INLINE_LAMBDA { return map(simd::load<Arch>(x + r * W), shift_of(r)); });
+    if (n < W)
+        return fold([&](auto r) LAMINA_INLINE_LAMBDA {
+            const V v = map(simd::load_partial<Arch>(x + r * n, n), shift_of(r));
+            return select(simd::first_lanes<T, Arch>(n), v, identity);
+        });
     V rows[W];
-    for (int r = 0; r < W; ++r) {
-        const T* from = x + r * n;
-        const V s = shift ? shift[r] : T(0);
-        if (n == W) rows[r] = map(simd::load<Arch>(from), s);
-        else if (n < W)
-            rows[r] = select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), s), identity);
-        else
-            rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                return map(simd::load_count<Arch>(from + i, count), s);
-            });
-    }
-    simd::fold_lanes(rows, [](V a, V b) LAMINA_INLINE_LAMBDA { return Op::combine(a, b); });
-    simd::store(y, Op::combine(identity, rows[0]));
+    for (int r = 0; r < W; ++r)
+        rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+            return map(simd::load_count<Arch>(x + r * n + i, count), shift_of(r));
+        });
+    fold([&](auto r) LAMINA_INLINE_LAMBDA { return rows[r]; });
 }
 
 /// One row of n elements.

@@ -166,22 +166,18 @@ LAMINA_INLINE void transpose(Vec<T, Arch> (&rows)[Rows]) {
     round(std::integral_constant<int, 8>{});
 }
 
-/// As many rows as lanes, each down to one lane by halving with `f`, lane i meeting lane i + width / 2 and so on: row j
-/// ends in lane j of rows[0]. Half the shuffles of transposing first; the other rows are left undefined.
-template <class T, class Arch, int Rows, class F>
-LAMINA_INLINE void fold_lanes(Vec<T, Arch> (&rows)[Rows], F&& f) {
-    static_assert(Rows == Vec<T, Arch>::width, "fold_lanes: as many rows as lanes");
-    const auto round = [&]<int Size>(std::integral_constant<int, Size>) LAMINA_INLINE_LAMBDA {
-        if constexpr (Size < Rows)
-            unroll<Size>([&](auto i) LAMINA_INLINE_LAMBDA {
-                const auto a = rows[i], b = rows[i + Size];
-                rows[i] = f(raw::shuffle<raw::EvenBlocks<Size>>(a, b), raw::shuffle<raw::OddBlocks<Size>>(a, b));
-            });
-    };
-    round(std::integral_constant<int, 8>{});
-    round(std::integral_constant<int, 4>{});
-    round(std::integral_constant<int, 2>{});
-    round(std::integral_constant<int, 1>{});
+/// As many rows as lanes, each down to one lane by halving with `f`, lane i meeting lane i + width / 2 and so on: lane
+/// j is what becomes of row(j). Half the shuffles of transposing first. (`Size` lanes are left of each, from `First`
+/// on.)
+template <class T, class Arch, int Size = 1, int First = 0, class Row, class F>
+LAMINA_INLINE Vec<T, Arch> fold_lanes(const Row& row, const F& f) {
+    if constexpr (Size == Vec<T, Arch>::width) {
+        return row(std::integral_constant<int, First>{});
+    } else {
+        const auto a = fold_lanes<T, Arch, 2 * Size, First>(row, f);
+        const auto b = fold_lanes<T, Arch, 2 * Size, First + Size>(row, f);
+        return f(raw::shuffle<raw::EvenBlocks<Size>>(a, b), raw::shuffle<raw::OddBlocks<Size>>(a, b));
+    }
 }
 
 /// Lane i is lane i + 1 of `a`, and the last is lane 0 of `behind`.
