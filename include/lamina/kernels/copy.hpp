@@ -59,19 +59,25 @@ template <Write W, class Arch, class T>
 LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index columns,
                                   bool stream) {
     using V = simd::Vec<T, Arch>;
-    V tile[V::width];
-    if (rows == V::width && columns == V::width) {
-        for (int j = 0; j < V::width; ++j) tile[j] = simd::load<Arch>(from + j * from_ld);
+    if (columns == V::width) {  // loops without a count, and an array of their own: the tile stays in registers
+        V tile[V::width];
+        if (rows == V::width)
+            simd::unroll<V::width>([&](auto j)
+                                       LAMINA_INLINE_LAMBDA { tile[j] = simd::load<Arch>(from + j * from_ld); });
+        else
+            simd::unroll<V::width>(
+                [&](auto j) LAMINA_INLINE_LAMBDA { tile[j] = simd::load_partial<Arch>(from + j * from_ld, rows); });
         simd::transpose(tile);
-        if constexpr (W == Write::add) {
-            for (int i = 0; i < V::width; ++i) simd::store(to + i * to_ld, simd::load<Arch>(to + i * to_ld) + tile[i]);
-        } else if (stream) {
-            for (int i = 0; i < V::width; ++i) simd::stream(to + i * to_ld, tile[i]);
-        } else {
-            for (int i = 0; i < V::width; ++i) simd::store(to + i * to_ld, tile[i]);
-        }
+        simd::unroll<V::width>([&](auto i) LAMINA_INLINE_LAMBDA {
+            if (i >= rows) return;
+            T* out = to + i * to_ld;
+            if constexpr (W == Write::add) simd::store(out, simd::load<Arch>(out) + tile[i]);
+            else if (stream) simd::stream(out, tile[i]);
+            else simd::store(out, tile[i]);
+        });
         return;
     }
+    V tile[V::width];
     for (int j = 0; j < V::width; ++j)
         tile[j] = j < columns ? simd::load_partial<Arch>(from + j * from_ld, rows) : V(T(0));
     simd::transpose(tile);
@@ -79,7 +85,6 @@ LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_
         T* out = to + i * to_ld;
         if constexpr (W == Write::add)
             simd::store_partial(out, simd::load_partial<Arch>(out, columns) + tile[i], columns);
-        else if (stream && columns == V::width) simd::stream(out, tile[i]);
         else simd::store_partial(out, tile[i], columns);
     }
 }
