@@ -111,7 +111,11 @@ template <class F>
 void for_each_window_row(const PoolGeometry& g, F&& f) {
     const Index work = g.out_w * g.kernel_h * g.kernel_w;
     parallel::for_range(g.planes * g.out_h, parallel::grain_for(work), [&](Index begin, Index end) {
-        for (Index row = begin; row < end; ++row) f(row / g.out_h, row % g.out_h);
+        Index plane = begin / g.out_h, oy = begin % g.out_h;
+        for (Index row = begin; row < end; ++row) {
+            f(plane, oy);
+            if (++oy == g.out_h) oy = 0, ++plane;
+        }
     });
 }
 /// Calls f(plane) for every plane: gradients of overlapping windows meet in its elements, in the windows' order.
