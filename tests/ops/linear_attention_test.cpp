@@ -161,7 +161,8 @@ TEST_CASE("linear attention: golden vectors") {
     for (const auto& c : test::golden_cases("linear_attention/fast_transformers"))
         check(c, [&](const auto& q, const auto& k, const auto& v) {
             return elu_attention(q, k, v,
-                                 {.causal = c.name().ends_with("causal"),
+                                 {.causal = c.meta("op").starts_with("Causal"),
+                                  .eps = c.number("eps", 1e-6),
                                   .heads = HeadLayout::inside,
                                   .lengths = c.tensor<std::int64_t, 1>("in.key_lengths")});
         });
@@ -189,7 +190,7 @@ TEST_CASE("linear attention: golden vectors") {
     for (const auto& c : test::golden_cases("linear_attention/fast_favor")) {
         auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
         autograd::Tape tape;
-        const auto y = favor_features(x, c.tensor<float, 2>("buffer.omega"));
+        const auto y = favor_features(x, c.tensor<float, 2>("buffer.omega"), {.stabilize = c.flag("stabilize", false)});
         test::check_golden(c, "y", y);
         tape.backward(y, c.tensor<float, 4>("r.y"));
         test::check_golden_grad(c, "in.x", autograd::grad(x));
@@ -228,4 +229,6 @@ TEST_CASE("linear attention: errors") {
         " 4])");
     CHECK(test::message_of<ValueError>([&] { linear_attention(x, x, x, {.chunk = 0}); }) ==
           "linear_attention: chunk must be at least 1 but is 0");
+    CHECK(test::message_of<ValueError>([&] { efficient_attention(x, x, x, {.heads = HeadLayout::inside}); }) ==
+          "efficient_attention: the heads must stand outside");
 }

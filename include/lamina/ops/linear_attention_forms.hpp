@@ -71,6 +71,7 @@ Tensor<T, 4> plain_linear_attention(const Tensor<T, 4>& q, const Tensor<T, 4>& k
 template <Real T>
 Tensor<T, 4> efficient_attention(const Tensor<T, 4>& q, const Tensor<T, 4>& k, const Tensor<T, 4>& v,
                                  LinearAttentionOptions options = {}, const Optional<bool, 2>& keep = {}) {
+    require<ValueError>(options.heads == HeadLayout::outside, "efficient_attention: the heads must stand outside");
     const auto hidden = keep ? OptionalTensor<bool, 4>(
                                    reshape(logical_not(*keep), Shape{keep->dim(0), Index(1), keep->dim(1), Index(1)}))
                              : OptionalTensor<bool, 4>();
