@@ -10,22 +10,21 @@
 using namespace lamina;
 
 TEST_CASE("rotary: golden vectors") {
-    for (const auto& c : test::golden_cases("gau/rotary_interleaved")) {
-        auto x = autograd::leaf(c.tensor<float, 4>("in.x"));
-        autograd::Tape tape;
-        const auto y = rotary(x, {.width = c.integer("dim", 0), .base = c.number("theta", 10000)});
-        test::check_golden(c, "y", y);
-        tape.backward(y, c.tensor<float, 4>("r.y"));
-        test::check_golden_grad(c, "in.x", autograd::grad(x));
-    }
-    for (const auto& c : test::golden_cases("gau/rotary_halves")) {
-        auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
-        autograd::Tape tape;
-        const auto y = rotary(x, {.pairs = RotaryPairs::halves});
-        test::check_golden(c, "y", y);
-        tape.backward(y, c.tensor<float, 3>("r.y"));
-        test::check_golden_grad(c, "in.x", autograd::grad(x));
-    }
+    const auto check = [](const test::GoldenCase& c, const RotaryOptions& options) {
+        const auto run = [&]<int R>(std::integral_constant<int, R>) {
+            auto x = autograd::leaf(c.tensor<float, R>("in.x"));
+            autograd::Tape tape;
+            const auto y = rotary(x, options);
+            test::check_golden(c, "y", y);
+            tape.backward(y, c.tensor<float, R>("r.y"));
+            test::check_golden_grad(c, "in.x", autograd::grad(x));
+        };
+        if (c.rank("in.x") == 3) run(std::integral_constant<int, 3>{});
+        else run(std::integral_constant<int, 4>{});
+    };
+    for (const auto& c : test::golden_cases("gau/rotary_interleaved"))
+        check(c, {.width = c.integer("dim", 0), .base = c.number("theta", 10000), .offset = c.integer("offset", 0)});
+    for (const auto& c : test::golden_cases("gau/rotary_halves")) check(c, {.pairs = RotaryPairs::halves});
 }
 
 TEST_CASE_TEMPLATE("rotary: every instruction set agrees with the definition", Arch, LAMINA_TEST_ARCHS) {
