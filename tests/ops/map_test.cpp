@@ -192,6 +192,15 @@ TEST_CASE("dropout: drops while training, scales what it keeps, repeats with the
     rng = random::Rng(7);
     CHECK(test::bitwise_equal(dropout(x, 0.25), y));
     CHECK(test::bitwise_equal(dropout(x, 1), zeros<float>(x.shape())));
+    const auto examples = drop_path(ones<float>(Shape{64, 2, 3}), 0.25);
+    kept = 0;
+    for (Index n = 0; n < 64; ++n) {
+        CHECK((examples(n, 0, 0) == 0 || examples(n, 0, 0) == doctest::Approx(4.0 / 3)));
+        CHECK(examples(n, 1, 2) == examples(n, 0, 0));
+        kept += examples(n, 0, 0) != 0;
+    }
+    CHECK(kept > 36);
+    CHECK(kept < 60);
     const auto channels = dropout2d(ones<float>(Shape{4, 8, 3, 3}), 0.5);
     for (Index n = 0; n < 4; ++n)
         for (Index c = 0; c < 8; ++c) CHECK(channels(n, c, 0, 0) == channels(n, c, 2, 2));

@@ -16,4 +16,15 @@ struct Dropout {
     static void members(auto&, auto&&) {}
 };
 
+/// Drops whole examples with probability `p` in training, at the end of a residual branch: stochastic depth.
+struct DropPath {
+    static constexpr std::string_view kind = "DropPath";
+    double p = 0;
+    template <Real T, int R>
+    Tensor<T, R> operator()(const Tensor<T, R>& x) const {
+        return observed(*this, drop_path(x, p));
+    }
+    static void members(auto&, auto&&) {}
+};
+
 }  // namespace lamina::inline LAMINA_ABI::nn

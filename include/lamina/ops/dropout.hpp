@@ -36,5 +36,14 @@ Tensor<T, R> dropout2d(const Tensor<T, R>& x, double p = 0.5) {
     for (int d = 2; d < R; ++d) shape[d] = 1;
     return detail::dropped("dropout2d", x, p, shape);
 }
+/// The same for whole examples of `x` [N, …]: at the end of a residual branch it drops the branch ("stochastic depth";
+/// G. Huang et al., Deep Networks with Stochastic Depth, ECCV 2016).
+template <Real T, int R>
+    requires(R >= 1)
+Tensor<T, R> drop_path(const Tensor<T, R>& x, double p) {
+    Shape<R> shape = x.shape();
+    for (int d = 1; d < R; ++d) shape[d] = 1;
+    return detail::dropped("drop_path", x, p, shape);
+}
 
 }  // namespace lamina::inline LAMINA_ABI
