@@ -178,6 +178,19 @@ TEST_CASE("post-norm's identity path vanishes with depth, pre-norm's does not, D
     CHECK(kept(post(scale.alpha), nn::rule::xavier(scale.beta), "PostNorm") > 0.3);
 }
 
+TEST_CASE("LayerScale: features scaled, small at first") {
+    nn::LayerScale<float> scale(3, nn::init::layer_scale(24));
+    CHECK(scale.gamma(1) == 1e-5f);
+    scale.gamma.assign(Tensor<float, 1>{1, 2, 3});
+    CHECK(test::bitwise_equal(scale(Tensor<float, 2>{{1, 1, 1}, {2, 0, -1}}), Tensor<float, 2>{{1, 2, 3}, {2, 0, -3}}));
+    CHECK(test::message_of<ShapeError>([&] {
+              scale(zeros<float>(Shape{2, 1}));
+          }) == "LayerScale: the input must end in 3 features but is [2, 1]");
+    random::Rng rng(1);
+    nn::reset_parameters(scale, rng);
+    CHECK(scale.gamma(2) == 1e-5f);
+}
+
 TEST_CASE("ReZero begins as the identity: gradients pass unchanged through 200 layers, which then learn") {
     using Branch = decltype(feed_forward());
     auto net = stack(200, [&] { return nn::ReZero<Branch>(feed_forward()); });

@@ -75,6 +75,29 @@ private:
     double initial_;
 };
 
+/// x [..., width] times a learned number for each feature, small at first (init::layer_scale): what stands at the end
+/// of a residual branch of a deep Transformer. H. Touvron et al., Going deeper with Image Transformers, ICCV 2021.
+template <Real T = float>
+struct LayerScale {
+    static constexpr std::string_view kind = "LayerScale";
+    Parameter<T, 1> gamma;  ///< [width]
+
+    explicit LayerScale(Index width, double initial = 0.1) : gamma(Shape{width}), initial_(initial) {
+        gamma.fill(T(initial));
+    }
+    void reset(random::Rng&) { gamma.fill(T(initial_)); }
+    template <int R>
+    Tensor<T, R> operator()(const Tensor<T, R>& x) const {
+        require(x.dim(-1) == gamma.dim(0), "LayerScale: the input must end in ", gamma.dim(0), " features but is ",
+                x.shape());
+        return observed(*this, x * gamma);
+    }
+    static void members(auto& self, auto&& visit) { visit("gamma", self.gamma); }
+
+private:
+    double initial_;
+};
+
 /// x plus a learned number, 0 at first: what Fixup puts before layers and activations.
 template <Real T = float>
 struct ScalarBias {
