@@ -111,8 +111,9 @@ private:
         const Conv2dGeometry& g = plan_.g;
         const Index segment = task % plan_.segments, strip = task / plan_.segments % plan_.strips;
         const Index rest = task / plan_.segments / plan_.strips, first = rest / g.groups * plan_.images;
+        // Longer and shorter ones take turns: threads begin with as many strips each and should have as many rows.
         return {{first, smaller(first + plan_.images, g.batch)},
-                piece(g.out_h, plan_.strips, strip),
+                {g.out_h * strip / plan_.strips, g.out_h * (strip + 1) / plan_.strips},
                 plan_.segment(segment),
                 rest % g.groups,
                 nullptr};
