@@ -110,22 +110,21 @@ struct ColumnMaxima {
 template <class Arch, class T>
 void max_pool2d_forward(const PoolGeometry& g, const T* x, T* y, std::int64_t* indices) {
     if (g.two_by_two() && !indices) return max_pool_2x2_forward<Arch>(g.planes, g.in_h, g.in_w, x, y);
-    const bool threes = detail::three_by_two(g) && !indices;
-    detail::for_each_window_row(g, [&](Index plane, Index oy) {
-        const T* image = x + plane * g.in_h * g.in_w;
-        const Index at = (plane * g.out_h + oy) * g.out_w;
-        const detail::Taps rows = detail::row_taps(g, oy);
-        if (threes && (g.pad_w ? detail::max_row_of_threes<1, Arch>(g, image, rows, y + at)
-                               : detail::max_row_of_threes<0, Arch>(g, image, rows, y + at)))
-            return;
+    const auto value_row = [&](Index plane, Index oy) {
         detail::ColumnMaxima<T> columns(g);
-        if (!indices)
-            return columns.template max_row<false, Arch>(
-                g, image, oy, [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
-                    simd::store_count(y + at + ox, best.value, count);
-                });
+        T* const out = y + (plane * g.out_h + oy) * g.out_w;
+        columns.template max_row<false, Arch>(g, x + plane * g.in_h * g.in_w, oy,
+                                              [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
+                                                  simd::store_count(out + ox, best.value, count);
+                                              });
+    };
+    if (!indices && detail::three_by_two(g)) return detail::max_pool_of_threes<Arch>(g, x, y, value_row);
+    detail::for_each_window_row(g, [&](Index plane, Index oy) {
+        if (!indices) return value_row(plane, oy);
+        detail::ColumnMaxima<T> columns(g);
+        const Index at = (plane * g.out_h + oy) * g.out_w;
         auto* const where = parallel::scratch<detail::PoolPosition<T>>(g.out_w, detail::pool_slot + 2);
-        columns.template max_row<true, Arch>(g, image, oy,
+        columns.template max_row<true, Arch>(g, x + plane * g.in_h * g.in_w, oy,
                                              [&](Index ox, const auto& best, auto count) LAMINA_INLINE_LAMBDA {
                                                  simd::store_count(y + at + ox, best.value, count);
                                                  simd::store_count(where + ox, best.where, count);
