@@ -18,6 +18,9 @@ auto recorded(const auto& network, const auto& x) {
 
 }  // namespace
 
+// Both run in the convolution.
+static_assert(nn::detail::absorbed_count<nn::ConvTranspose2d<>, nn::BatchNorm2d<>, nn::ReLU>() == 2);
+
 TEST_CASE("ConvTranspose2d: torch's parameter names, shapes and initial bounds") {
     random::Rng rng(1);
     nn::ConvTranspose2d layer(8, 6, {.kernel = {4, 3}, .stride = 2, .groups = 2});

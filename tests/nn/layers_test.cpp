@@ -2,6 +2,7 @@
 #include <lamina/nn/dropout.hpp>
 #include <lamina/nn/embedding.hpp>
 #include <lamina/nn/layer_norm.hpp>
+#include <lamina/nn/linear.hpp>
 #include <lamina/nn/sequential.hpp>
 #include <lamina/ops/arithmetic.hpp>
 #include <lamina/ops/permute.hpp>
@@ -20,6 +21,10 @@ auto recorded(const auto& network, const auto& x) {
 }
 
 }  // namespace
+
+// The activation runs in the product.
+static_assert(nn::detail::absorbed_count<nn::Linear<>, nn::ReLU, nn::Dropout>() == 1);
+static_assert(nn::detail::absorbed_count<nn::Linear<>, nn::Dropout>() == 0);
 
 TEST_CASE("Conv2d: normalisation and activation fold into one call with the same numbers") {
     random::Rng rng(2);

@@ -23,6 +23,9 @@ std::pair<double, double> moments(const float* x, Index count) {
 
 }  // namespace
 
+// The activation runs where the result is written.
+static_assert(nn::detail::absorbed_count<nn::GroupNorm<>, nn::SiLU>() == 1);
+
 TEST_CASE("BatchNorm1d: features of [N, C] and channels of [N, C, L] get mean 0 and variance 1") {
     nn::BatchNorm1d norm(3);
     autograd::Tape tape;

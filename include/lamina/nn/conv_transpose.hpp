@@ -55,10 +55,6 @@ struct ConvTranspose2d {
     }
 
     /// A normalisation, an activation, or both in this order.
-    template <class... Next>
-    static constexpr std::size_t absorbs() {
-        return 0;
-    }
     template <class Next, class... More>
         requires(is_activation<Next> || std::is_same_v<Next, BatchNorm2d<T>>)
     static constexpr std::size_t absorbs() {

@@ -97,10 +97,6 @@ struct DCNv2 {
     }
 
     /// A normalisation, an activation, or both in this order.
-    template <class... Next>
-    static constexpr std::size_t absorbs() {
-        return 0;
-    }
     template <class Next, class... More>
         requires(is_activation<Next> || is_batch_norm<Next>)
     static constexpr std::size_t absorbs() {

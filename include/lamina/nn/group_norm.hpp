@@ -33,10 +33,6 @@ struct GroupNorm : Affine<T> {
         return observed(*this, group_norm(x, groups, this->weight, this->bias, options.eps));
     }
     /// An activation runs where the result is written.
-    template <class... Next>
-    static constexpr std::size_t absorbs() {
-        return 0;
-    }
     template <class Next, class... More>
         requires is_activation<Next>
     static constexpr std::size_t absorbs() { return 1; }

@@ -33,10 +33,6 @@ struct Linear {
     }
 
     /// Activations run in the product's epilogue.
-    template <class... Next>
-    static constexpr std::size_t absorbs() {
-        return 0;
-    }
     template <class Next, class... More>
         requires is_activation<Next>
     static constexpr std::size_t absorbs() { return 1; }
