@@ -44,7 +44,8 @@ void check_case(const test::GoldenCase& c) {
                                             .causal = c.flag("causal", false),
                                             .laplace = c.flag("laplace_attn_fn", false),
                                             .rotary_width = c.integer("rotary_dim", 32),
-                                            .shift_tokens = c.flag("shift_tokens", false)});
+                                            .shift_tokens = c.flag("shift_tokens", false),
+                                            .across_chunks = c.flag("reduce_group_non_causal_attn", true)});
     nn::load_state_dict(layer, without_positions(c.tensors()), {.strict = false, .prefix = "param."});
     OptionalTensor<bool, 2> keep;
     if (c.has("in.mask")) keep = c.tensor<bool, 2>("in.mask");
@@ -66,6 +67,27 @@ TEST_CASE("FLASH: golden vectors") {
         if (c.has("param.norm.g")) check_case<nn::ScaleNorm<float>>(c);
         else check_case<nn::LayerNorm<float>>(c);
     }
+}
+
+TEST_CASE("FLASH: a linear part within chunks sees nothing of the others") {
+    const auto make = [](bool across) {
+        nn::FLASH<double> layer(6, {.group_size = 4, .query_key_dim = 4, .across_chunks = across});
+        fill_wave(layer);
+        return layer;
+    };
+    const auto within = make(false), across = make(true);
+    auto near = make(true);
+    view::select<double, 2>(near.qk_offset_scale.gamma, 0, 3).fill(0);  // linear keys of zeros
+    view::select<double, 2>(near.qk_offset_scale.beta, 0, 3).fill(0);
+    auto x = test::wave<double>(Shape{2, 7, 6});
+    const auto y = within(x), head = slice(x, 1, 0, 4);
+    // Of 7 tokens and not of 4 is the mean; all else of the first chunk is that of a sequence of its own.
+    const auto expected = (across(head) - near(head)) * (4.0 / 7);
+    CHECK(test::max_error(slice(y, 1, 0, 4) - near(head), expected) < 1e-14);
+    x.mutable_at(1, 2, 3) += 1;
+    CHECK(test::bitwise_equal(contiguous(slice(within(x), 1, 4, 7)), contiguous(slice(y, 1, 4, 7))));
+    CHECK(autograd::gradcheck([&](const auto& t) { return within(t); }, x) < 1e-7);
+    CHECK(within(zeros<double>(Shape{0, 5, 6})).shape() == Shape{0, 5, 6});
 }
 
 TEST_CASE("FLASH: steps equal the causal pass; a later token changes nothing before it") {

@@ -42,6 +42,7 @@ struct FlashConfig {
     Index rotary_width = 32;    ///< features that rotate by position, at most query_key_dim; 0: none
     bool shift_tokens = false;
     FlashLinearNorm linear_norm = FlashLinearNorm::group;
+    bool across_chunks = true;  ///< false: the linear part, too, stays within a chunk, unless causal
     bool residual = true;
 };
 
@@ -74,7 +75,8 @@ struct FLASH {
     /// x [B, n, d] of any n; `keep` [B, n] is true for tokens that are no padding. Throws ShapeError.
     Tensor<T, 3> operator()(const Tensor<T, 3>& x, const Optional<bool, 2>& keep = {}) const {
         detail::check_keep("FLASH", x, keep);
-        if (may_fuse()) return detail::gated_members(x, keep, [this](auto&&... args) { in_pieces(args...); });
+        if (may_fuse() && (options.causal || options.across_chunks))
+            return detail::gated_members(x, keep, [this](auto&&... args) { in_pieces(args...); });
         Parts p = project(detail::normed_rows(norm, options.shift_tokens, x, 0, x.dim(1)), 0);
         if (keep) p.linear_k = visible(p.linear_k, *keep);
         return finish(x, p.gate, quadratic(p, keep), linear_part(p));
@@ -238,6 +240,14 @@ private:
         const auto one_head = [&](const Tensor<T, 3>& x) { return unsqueeze(padded(x), 1); };
         // Divided are the queries, which are narrower than the results.
         const auto q = p.linear_q * divisors(0, n, n);
+        if (!options.causal && !options.across_chunks) {
+            const Index batch = p.v.dim(0), groups = (n + c - 1) / c;
+            const auto apart = [&](const Tensor<T, 3>& x) {
+                return reshape(padded(x), Shape{batch * groups, Index(1), c, x.dim(2)});
+            };
+            const auto y = linear_attention(apart(q), apart(p.linear_k), apart(p.v), how);
+            return first_rows(reshape(y, Shape{batch, groups * c, p.v.dim(2)}), n);
+        }
         return first_rows(squeeze(linear_attention(one_head(q), one_head(p.linear_k), one_head(p.v), how), 1), n);
     }
     /// What the linear part of queries [begin, end) of n is multiplied by, [1, 1] or [end - begin, 1].
