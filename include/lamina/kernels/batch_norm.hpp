@@ -29,8 +29,7 @@ namespace detail {
 template <class Arch, class T, class RowSum>
 T sum_over_images(Index images, T* parts, const RowSum& row_sum) {
     for (Index n = 0; n < images; ++n) parts[n] = row_sum(n);
-    return tree_reduce<Sum, Arch, T>(
-        images, [parts](Index i, auto count) LAMINA_INLINE_LAMBDA { return simd::load_count<Arch>(parts + i, count); });
+    return reduce_row<Sum, Arch>(images, parts, T(0), AsIs{});
 }
 
 }  // namespace detail
@@ -50,7 +49,7 @@ void batch_norm_forward(const ChannelGeometry& g, const T* x, const T* weight, c
             const V first = shift;
             const T mean =
                 detail::sum_over_images<Arch>(images, parts,
-                                              [&](Index image) {
+                                              [&](Index image) LAMINA_INLINE_LAMBDA {
                                                   const T* in = row(image);
                                                   return detail::tree_reduce<Sum, Arch, T>(
                                                       n, [&](Index i, auto lanes) LAMINA_INLINE_LAMBDA {
@@ -59,7 +58,7 @@ void batch_norm_forward(const ChannelGeometry& g, const T* x, const T* weight, c
                                               }) /
                 count;
             const V middle = mean;
-            const T squares = detail::sum_over_images<Arch>(images, parts, [&](Index image) {
+            const T squares = detail::sum_over_images<Arch>(images, parts, [&](Index image) LAMINA_INLINE_LAMBDA {
                 const T* in = row(image);
                 return detail::tree_reduce<Sum, Arch, T>(n, [&](Index i, auto lanes) LAMINA_INLINE_LAMBDA {
                     const V d = (simd::load_count<Arch>(in + i, lanes) - first) - middle;
@@ -98,12 +97,10 @@ void batch_norm_gradients(const ChannelGeometry& g, const ChannelStatistics<T>& 
             const auto hat = [&](const T* in, auto lanes) LAMINA_INLINE_LAMBDA {
                 return ((simd::load_count<Arch>(in, lanes) - first) - middle) * scale;
             };
-            sum_dy[c] = detail::sum_over_images<Arch>(images, parts, [&](Index image) {
-                const T* up = dy + offset(image);
-                return detail::tree_reduce<Sum, Arch, T>(
-                    n, [&](Index i, auto lanes) LAMINA_INLINE_LAMBDA { return simd::load_count<Arch>(up + i, lanes); });
+            sum_dy[c] = detail::sum_over_images<Arch>(images, parts, [&](Index image) LAMINA_INLINE_LAMBDA {
+                return detail::reduce_row<Sum, Arch>(n, dy + offset(image), T(0), AsIs{});
             });
-            sum_dyh[c] = detail::sum_over_images<Arch>(images, parts, [&](Index image) {
+            sum_dyh[c] = detail::sum_over_images<Arch>(images, parts, [&](Index image) LAMINA_INLINE_LAMBDA {
                 const T *in = x + offset(image), *up = dy + offset(image);
                 return detail::tree_reduce<Sum, Arch, T>(n, [&](Index i, auto lanes) LAMINA_INLINE_LAMBDA {
                     return hat(in + i, lanes) * simd::load_count<Arch>(up + i, lanes);

@@ -21,6 +21,9 @@ struct ChannelStatistics {
 /// sums[r] = sum over the row of (x - shift), or of (x - shift - mean)^2 where `mean` is not null.
 template <class Arch = simd::native, class T>
 void channel_moments(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, T* sums);
+/// The same for rows of one element.
+template <class Arch = simd::native, class T>
+void single_moments(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, T* sums);
 /// Leaves lanes as they are.
 struct Unchanged {
     LAMINA_INLINE auto operator()(auto x) const { return x; }
@@ -33,6 +36,10 @@ void channel_affine(const ChannelGeometry& g, const T* x, const T* shift, const 
 template <class Arch = simd::native, class T>
 void channel_gradient_sums(const ChannelGeometry& g, const ChannelStatistics<T>& s, const T* x, const T* dy, T* sum_dy,
                            T* sum_dyh);
+/// The same for rows of one element.
+template <class Arch = simd::native, class T>
+void single_gradient_sums(const ChannelGeometry& g, const ChannelStatistics<T>& s, const T* x, const T* dy, T* sum_dy,
+                          T* sum_dyh);
 /// dx (+)= a dy + b h + c, the factors by entry.
 template <class Arch = simd::native, class T>
 void channel_grad_input(const ChannelGeometry& g, const ChannelStatistics<T>& s, const T* x, const T* dy, const T* a,
@@ -42,21 +49,23 @@ namespace detail {
 
 inline constexpr int channel_slot = 10;  ///< scratch of one sum for each image
 
-/// Calls f(element, count, lanes) for runs of vectors, where lanes(p) are the entries' values p[…] that belong to them:
-/// one value for a row, or neighbouring entries when a row is a single element.
+/// Calls f(element, count, lanes) for runs of vectors of rows of one element, where lanes(p) are the entries' values
+/// p[…] that belong to them.
+template <class Arch, class T, class F>
+void for_single_rows(const ChannelGeometry& g, F&& f) {
+    parallel::for_range(g.rows / g.period, parallel::grain_for(2 * g.period), [&](Index begin, Index end) {
+        for (Index block = begin; block < end; ++block)
+            simd::row<Arch, T>(g.period, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                f(block * g.period + i, count,
+                  [&](const T* p) LAMINA_INLINE_LAMBDA { return simd::load_count<Arch>(p + i, count); });
+            });
+    });
+}
+/// The same for rows of any length: lanes(p) are one value where there are more elements.
 template <class Arch, class T, class F>
 void for_channel_rows(const ChannelGeometry& g, bool stream, F&& f) {
     using V = simd::Vec<T, Arch>;
-    if (g.spatial == 1) {
-        parallel::for_range(g.rows / g.period, parallel::grain_for(2 * g.period), [&](Index begin, Index end) {
-            for (Index block = begin; block < end; ++block)
-                simd::row<Arch, T>(g.period, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                    f(block * g.period + i, count,
-                      [&](const T* p) LAMINA_INLINE_LAMBDA { return simd::load_count<Arch>(p + i, count); });
-                });
-        });
-        return;
-    }
+    if (g.spatial == 1) return for_single_rows<Arch, T>(g, f);
     parallel::for_range(g.rows, parallel::grain_for(2 * g.spatial), [&](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
             const auto same = [e = r % g.period](const T* p) LAMINA_INLINE_LAMBDA { return V(p[e]); };
@@ -70,16 +79,18 @@ void for_channel_rows(const ChannelGeometry& g, bool stream, F&& f) {
 }  // namespace detail
 
 template <class Arch, class T>
+void single_moments(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, T* sums) {
+    detail::for_single_rows<Arch, T>(g, [&](Index at, auto count, auto lanes) LAMINA_INLINE_LAMBDA {
+        auto d = simd::load_count<Arch>(x + at, count) - lanes(shift);
+        if (mean) d -= lanes(mean), d *= d;
+        simd::store_count(sums + at, d, count);
+    });
+}
+
+template <class Arch, class T>
 void channel_moments(const ChannelGeometry& g, const T* x, const T* shift, const T* mean, T* sums) {
     using V = simd::Vec<T, Arch>;
-    if (g.spatial == 1) {
-        detail::for_channel_rows<Arch, T>(g, false, [&](Index at, auto count, auto lanes) LAMINA_INLINE_LAMBDA {
-            V d = simd::load_count<Arch>(x + at, count) - lanes(shift);
-            if (mean) d -= lanes(mean), d *= d;
-            simd::store_count(sums + at, d, count);
-        });
-        return;
-    }
+    if (g.spatial == 1) return single_moments<Arch>(g, x, shift, mean, sums);
     parallel::for_range(g.rows, parallel::grain_for(g.spatial), [&](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
             const T* in = x + r * g.spatial;
@@ -112,26 +123,27 @@ void channel_affine(const ChannelGeometry& g, const T* x, const T* shift, const 
 }
 
 template <class Arch, class T>
+void single_gradient_sums(const ChannelGeometry& g, const ChannelStatistics<T>& s, const T* x, const T* dy, T* sum_dy,
+                          T* sum_dyh) {
+    detail::for_single_rows<Arch, T>(g, [&](Index at, auto count, auto lanes) LAMINA_INLINE_LAMBDA {
+        const auto up = simd::load_count<Arch>(dy + at, count);
+        const auto h = ((simd::load_count<Arch>(x + at, count) - lanes(s.shift)) - lanes(s.mean)) * lanes(s.rstd);
+        simd::store_count(sum_dy + at, up, count);
+        simd::store_count(sum_dyh + at, up * h, count);
+    });
+}
+
+template <class Arch, class T>
 void channel_gradient_sums(const ChannelGeometry& g, const ChannelStatistics<T>& s, const T* x, const T* dy, T* sum_dy,
                            T* sum_dyh) {
     using V = simd::Vec<T, Arch>;
-    if (g.spatial == 1) {
-        detail::for_channel_rows<Arch, T>(g, false, [&](Index at, auto count, auto lanes) LAMINA_INLINE_LAMBDA {
-            const V up = simd::load_count<Arch>(dy + at, count);
-            const V h = ((simd::load_count<Arch>(x + at, count) - lanes(s.shift)) - lanes(s.mean)) * lanes(s.rstd);
-            simd::store_count(sum_dy + at, up, count);
-            simd::store_count(sum_dyh + at, up * h, count);
-        });
-        return;
-    }
+    if (g.spatial == 1) return single_gradient_sums<Arch>(g, s, x, dy, sum_dy, sum_dyh);
     parallel::for_range(g.rows, parallel::grain_for(2 * g.spatial), [&](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
             const T *in = x + r * g.spatial, *up = dy + r * g.spatial;
             const Index e = r % g.period;
             const V first = s.shift[e], middle = s.mean[e];
-            sum_dy[r] = detail::tree_reduce<Sum, Arch, T>(g.spatial, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-                return simd::load_count<Arch>(up + i, count);
-            });
+            sum_dy[r] = detail::reduce_row<Sum, Arch>(g.spatial, up, T(0), AsIs{});
             sum_dyh[r] =
                 s.rstd[e] * detail::tree_reduce<Sum, Arch, T>(g.spatial, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
                     return ((simd::load_count<Arch>(in + i, count) - first) - middle) *

@@ -44,7 +44,7 @@ struct BatchNormBackward {
         auto rows = empty<T>(Shape{Index(2), g.rows}), factors = empty<T>(Shape{Index(3), channels});
         T *row_dy = rows.mutable_data(), *row_dyh = row_dy + g.rows;
         T *a = factors.mutable_data(), *b = a + channels, *c = b + channels;
-        kernels::channel_gradient_sums(g, s, x.data(), dy, row_dy, row_dyh);
+        kernels::single_gradient_sums(g, s, x.data(), dy, row_dy, row_dyh);
         const kernels::ReduceGeometry images{1, g.rows / channels, channels};
         kernels::reduce<kernels::Sum>(images, row_dy, static_cast<const T*>(nullptr), sum_dy);
         kernels::reduce<kernels::Sum>(images, row_dyh, static_cast<const T*>(nullptr), sum_dyh);
@@ -65,10 +65,10 @@ void batch_statistics(const kernels::ChannelGeometry& g, const T* x, T* shift, T
     const T count = T(images.count), *none = nullptr;
     auto sums = empty<T>(Shape{g.rows});
     for (Index k = 0; k < channels; ++k) shift[k] = x[k];
-    kernels::channel_moments(g, x, shift, none, sums.mutable_data());
+    kernels::single_moments(g, x, shift, none, sums.mutable_data());
     kernels::reduce<kernels::Sum>(images, sums.data(), none, mean);
     for (Index k = 0; k < channels; ++k) mean[k] /= count;
-    kernels::channel_moments(g, x, shift, mean, sums.mutable_data());
+    kernels::single_moments(g, x, shift, mean, sums.mutable_data());
     kernels::reduce<kernels::Sum>(images, sums.data(), none, squares);
 }
 
