@@ -89,22 +89,29 @@ inline void AnyTensor::assign(const AnyTensor& source) {
         if (numel()) std::memmove(to, source.data(), bytes());
         return;
     }
-    visit_dtype(dtype_, [&]<class To>(To) {
+    const auto floating = [](DType type) {
+        return visit_dtype(type, []<class T>(T) { return !std::is_integral_v<T>; });
+    };
+    require<ValueError>(floating(dtype_) && floating(source.dtype_), "assign: ", name_of(source.dtype_),
+                        " elements cannot become ", name_of(dtype_));
+    // By way of doubles, which hold them all: a loop for each type, not for each pair of types.
+    constexpr Index room = 256;
+    double held[room];
+    for (Index at = 0, n = numel(); at < n; at += room) {
+        const Index count = n - at < room ? n - at : room;
         visit_dtype(source.dtype_, [&]<class From>(From) {
-            constexpr bool both_floating = std::is_convertible_v<To, double> && std::is_convertible_v<From, double> &&
-                                           !std::is_integral_v<To> && !std::is_integral_v<From>;
-            if constexpr (both_floating) {
-                const auto* x = reinterpret_cast<const From*>(source.data());
-                auto* y = reinterpret_cast<To*>(to);
-                for (Index i = 0; i < numel(); ++i) {
-                    if constexpr (Real<To>) y[i] = To(x[i]);
-                    else y[i] = To(float(x[i]));
-                }
-            } else {
-                fail<ValueError>("assign: ", name_of(source.dtype_), " elements cannot become ", name_of(dtype_));
+            if constexpr (!std::is_integral_v<From>)
+                for (Index i = 0; i < count; ++i)
+                    held[i] = double(reinterpret_cast<const From*>(source.data())[at + i]);
+        });
+        visit_dtype(dtype_, [&]<class To>(To) {
+            auto* y = reinterpret_cast<To*>(to) + at;
+            for (Index i = 0; i < count; ++i) {
+                if constexpr (Real<To>) y[i] = To(held[i]);
+                else if constexpr (!std::is_integral_v<To>) y[i] = To(float(held[i]));
             }
         });
-    });
+    }
 }
 
 /// One named tensor of a state dict.
