@@ -1,8 +1,7 @@
 #pragma once
 // MobileNetV3 for image classification (Howard et al., 2019) with torchvision's parameter names.
+#include <lamina/nn/bands.hpp>
 #include <lamina/nn/batch_norm.hpp>
-#include <lamina/nn/chain.hpp>
-#include <lamina/nn/conv.hpp>
 #include <lamina/nn/dropout.hpp>
 #include <lamina/nn/flatten.hpp>
 #include <lamina/nn/linear.hpp>
@@ -63,6 +62,7 @@ struct InvertedResidual {
     }
 
     Tensor<float, 4> operator()(const Tensor<float, 4>& x) const {
+        if (nn::may_fuse()) return hardswish() ? fused(x, nn::Hardswish{}) : fused(x, nn::ReLU{});
         auto y = depthwise(expand ? (*expand)(x) : x);
         if (squeeze) y = (*squeeze)(y);
         if (residual) return nn::observed(*this, nn::chain(y, project.conv, project.norm, nn::Plus{x}));
@@ -85,6 +85,19 @@ struct InvertedResidual {
     }
 
 private:
+    bool hardswish() const { return depthwise.activation == ConvNormActivation::Activation::hardswish; }
+    /// As one chain, or two where the squeeze needs the whole map.
+    template <class F>
+    Tensor<float, 4> fused(const Tensor<float, 4>& x, const F& f) const {
+        const auto &d = depthwise, &p = project;
+        const auto filtered = [&](const auto&... rest) {
+            return expand ? nn::chain_in_bands(x, expand->conv, expand->norm, f, d.conv, d.norm, f, rest...)
+                          : nn::chain_in_bands(x, d.conv, d.norm, f, rest...);
+        };
+        if (!squeeze) return residual ? filtered(p.conv, p.norm, nn::Plus{x}) : filtered(p.conv, p.norm);
+        const auto y = (*squeeze)(filtered());
+        return residual ? nn::chain(y, p.conv, p.norm, nn::Plus{x}) : nn::chain(y, p.conv, p.norm);
+    }
     static ConvNormActivation::Activation activation(const InvertedResidualConfig& c) {
         return c.hardswish ? ConvNormActivation::Activation::hardswish : ConvNormActivation::Activation::relu;
     }

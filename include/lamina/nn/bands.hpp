@@ -22,8 +22,18 @@ struct BandStages {
     Index count = 0;
 };
 
-/// Adds the next convolution and what it takes along, and the rest, and runs them all; undefined when that does not
-/// pay.
+/// Elements of the maps between the convolutions among these layers of images of this shape.
+template <class First, class... Rest>
+Index elements_between(const Shape<4>& shape, const First& first, const Rest&... rest) {
+    if constexpr (sizeof...(Rest) == absorbed_count<First, Rest...>()) return 0;
+    else if constexpr (requires { first.options.groups; }) {
+        const auto g = conv2d_geometry(shape, first.weight.shape(), first.options);
+        const Shape<4> result{g.batch, g.out_channels, g.out_h, g.out_w};
+        return result.numel() + elements_between(result, rest...);
+    } else return elements_between(shape, rest...);  // what the convolution before takes along
+}
+
+/// Adds the next convolution and what it takes along, and the rest, and runs them all; undefined when they do not fit.
 template <class T, class First, class... Rest>
 Tensor<T, 4> run_bands(BandStages<T>& bands, const Shape<4>& shape, const First& first, const Rest&... rest) {
     constexpr std::size_t more = absorbed_count<First, Rest...>();
@@ -33,12 +43,12 @@ Tensor<T, 4> run_bands(BandStages<T>& bands, const Shape<4>& shape, const First&
         const auto& g = stage.geometry;
         const bool zeros = first.options.padding_mode == PadMode::constant;
         bands.stages[bands.count++] = {g, zeros ? &stage.weights->value.packed : nullptr,
-                                       kernels::band_epilogue<simd::native, T>(stage.epilogue)};
+                                       kernels::conv_finish<simd::native, T>(stage.epilogue)};
         const Shape<4> result{g.batch, g.out_channels, g.out_h, g.out_w};
         if constexpr (sizeof...(Left) > 0) {
             return run_bands(bands, result, std::get<more + Left>(all)...);
         } else {
-            if (!kernels::conv_bands_pay(bands.stages, bands.count)) return Tensor<T, 4>();
+            if (!kernels::conv_bands_fit(bands.stages, bands.count)) return Tensor<T, 4>();
             const auto x = contiguous(bands.x);
             auto y = result_for<T>(result, std::get<Taken>(all)...);
             kernels::conv_bands_forward(bands.stages, bands.count, x.data(), y.mutable_data());
@@ -52,7 +62,8 @@ Tensor<T, 4> run_bands(BandStages<T>& bands, const Shape<4>& shape, const First&
 
 template <Real T, class... Layers>
 Tensor<T, 4> chain_in_bands(const Tensor<T, 4>& x, const Layers&... layers) {
-    if (may_fuse()) {
+    const auto bytes = [&] { return detail::elements_between(x.shape(), layers...) * Index(sizeof(T)); };
+    if (may_fuse() && kernels::conv_bands_pay(bytes())) {
         detail::BandStages<T> bands{x, {}};
         if (auto y = detail::run_bands(bands, x.shape(), layers...); y.defined()) return y;
     }

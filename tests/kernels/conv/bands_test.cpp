@@ -75,7 +75,7 @@ void agrees_with_naive(const Case& c, Index rows, double tolerance) {
         weights.push_back(wave<T>(g.out_channels * g.depth(), double(weights.size()) + 1));
         for (T& w : weights.back()) w /= T(g.depth());
         prepared.push_back(kernels::conv2d_prepare<Arch>(g, ConvAlgorithm::automatic, weights.back().data()));
-        stages.push_back({g, &prepared.back(), kernels::band_epilogue<Arch, T>(mark)});
+        stages.push_back({g, &prepared.back(), kernels::conv_finish<Arch, T>(mark)});
         std::vector<double> next(std::size_t(g.batch * g.out_channels * g.plane()));
         for (std::size_t i = 0; i < next.size(); ++i) {
             const auto at = Index(i), channel = at / g.plane();
@@ -105,16 +105,16 @@ TEST_CASE_TEMPLATE("conv_bands: as one convolution after another, whatever the b
     parallel::set_num_threads(threads);
 }
 
-TEST_CASE("conv_bands: what fits and what pays") {
+TEST_CASE("conv_bands: what fits") {
     const auto fits = [](const Conv2dGeometry& first, const Conv2dGeometry& second) {
         const std::vector<float> w(100000);
         const auto a = kernels::conv2d_prepare(first, ConvAlgorithm::automatic, w.data());
         const auto b = kernels::conv2d_prepare(second, ConvAlgorithm::automatic, w.data());
         const Mark<float> mark;
-        const kernels::BandStage<float> stages[] = {{first, &a, kernels::band_epilogue<simd::native, float>(mark)},
-                                                    {second, &b, kernels::band_epilogue<simd::native, float>(mark)}};
+        const kernels::BandStage<float> stages[] = {{first, &a, kernels::conv_finish<simd::native, float>(mark)},
+                                                    {second, &b, kernels::conv_finish<simd::native, float>(mark)}};
         CHECK_FALSE(kernels::conv_bands_fit(stages, 1));
-        return kernels::conv_bands_fit(stages, 2) + kernels::conv_bands_pay(stages, 2);
+        return kernels::conv_bands_fit(stages, 2);
     };
     const auto mix = [](Index in, Index out, Index side) {
         return Conv2dGeometry{1, in, side, side, out, 1, 1, 1, 1, 0, 0, 1, 1, 1, side, side};
@@ -123,12 +123,11 @@ TEST_CASE("conv_bands: what fits and what pays") {
         const Index out = side + 2 * pad - 2;
         return Conv2dGeometry{1, channels, side, side, channels, 3, 3, 1, 1, pad, pad, 1, 1, channels, out, out};
     };
-    CHECK(fits(mix(4, 16, 32), filter(16, 32, 1)) == 1);
-    CHECK(fits(mix(4, 72, 128), filter(72, 128, 1)) == 2);
-    CHECK(fits(mix(4, 16, 32), filter(16, 32, 3)) == 0);  // rows that see margins only
+    CHECK(fits(mix(4, 16, 32), filter(16, 32, 1)));
+    CHECK_FALSE(fits(mix(4, 16, 32), filter(16, 32, 3)));  // rows that see margins only
     const Conv2dGeometry dense{1, 16, 32, 32, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 32, 32};
-    CHECK(fits(mix(4, 16, 32), dense) == 0);
+    CHECK_FALSE(fits(mix(4, 16, 32), dense));
     Conv2dGeometry twice = filter(16, 32, 1);
     twice.out_channels = 32;
-    CHECK(fits(mix(4, 16, 32), twice) == 0);
+    CHECK_FALSE(fits(mix(4, 16, 32), twice));
 }

@@ -5,32 +5,20 @@
 
 namespace lamina::inline LAMINA_ABI::kernels {
 
-/// What happens to finished sums on their way to where they belong, with its type erased.
-template <class T>
-struct BandEpilogue {
-    const void* self = nullptr;
-    /// Moves the `positions` of `channels` of image n: the first is at `from` and goes to `to`, which may be the same.
-    void (*move)(const void* self, Index n, const T* from, Index from_step, T* to, Index to_step,
-                 detail::Piece channels, detail::Piece positions) = nullptr;
-};
-template <class Arch = simd::native, class T, class Epilogue>
-BandEpilogue<T> band_epilogue(const Epilogue& epilogue);
-
-/// One convolution of a row of them: the sizes of whole images, weights prepared for these, and its epilogue, called as
-/// conv2d_forward's.
+/// One convolution of a row of them: the sizes of whole images, weights prepared for these, and its epilogue.
 template <class T, class Arch = simd::native>
 struct BandStage {
     Conv2dGeometry g;
     const Conv2dWeights<T, Arch>* weights;
-    BandEpilogue<T> epilogue;
+    ConvFinish<T> finish;
 };
+
+/// Do bands pay where the maps between convolutions have so many bytes?
+constexpr bool conv_bands_pay(Index bytes_between) { return bytes_between >= Index(4) << 20; }
 
 /// Can `count` such convolutions, each of the result of the one before it, run in bands?
 template <class T, class Arch>
 bool conv_bands_fit(const BandStage<T, Arch>* stages, Index count);
-/// And does it pay?
-template <class T, class Arch>
-bool conv_bands_pay(const BandStage<T, Arch>* stages, Index count);
 
 /// y = the last of the stages, of the one before it, … of x; `rows` of y at a time, or as many as suit the cache.
 template <class T, class Arch>
@@ -41,33 +29,11 @@ namespace detail {
 /// Sizes are of this library's choosing, not read from the machine.
 struct BandPolicy {
     static constexpr Index most_stages = 4;
-    static constexpr Index bytes = 512 << 10;      ///< of all maps of a band
-    static constexpr Index worth_bytes = 4 << 20;  ///< of the maps between that are worth it
+    static constexpr Index bytes = 640 << 10;      ///< of all maps of a band
     static constexpr Index copy_bytes = 64 << 10;  ///< of the input that is copied at a time
     static constexpr Index ahead = 4;              ///< channels that a copy fetches before their turn
     static constexpr int map_slot = 1, copy_slot = 2, offset_slot = 3;  ///< of parallel::scratch
 };
-
-template <class Arch, class T, class Epilogue>
-void move_band(const void* self, Index n, const T* from, Index from_step, T* to, Index to_step, Piece channels,
-               Piece positions) {
-    using V = simd::Vec<T, Arch>;
-    const auto& epilogue = epilogue_of_image(*static_cast<const Epilogue*>(self), n);
-    for (Index c = channels.begin; c < channels.end; ++c, from += from_step, to += to_step) {
-        if (positions.size() == panel_columns<Arch, T>) {
-            simd::unroll<tile_vectors>([&](auto j) LAMINA_INLINE_LAMBDA {
-                constexpr Index at = j * V::width;
-                simd::store(to + at,
-                            epilogue(simd::load<Arch>(from + at), c, positions.begin + at, simd::FullTag<V::width>{}));
-            });
-            continue;
-        }
-        simd::row<Arch, T>(positions.size(), [&](Index j, auto count) LAMINA_INLINE_LAMBDA {
-            simd::store_count(to + j, epilogue(simd::load_count<Arch>(from + j, count), c, positions.begin + j, count),
-                              count);
-        });
-    }
-}
 
 /// Rows of the image that rows of the result see.
 inline Piece rows_seen(const Conv2dGeometry& g, Piece rows) {
@@ -200,8 +166,8 @@ private:
                     for (Index c = 0; c < channels.size(); ++c)
                         for (Index j = 0; j < panel; j += line) simd::prefetch_write(to + c * out_step + at + j);
                     pixel_lanes_tile_for<Arch, T>(channels.size(), count)(task);
-                    stage.epilogue.move(stage.epilogue.self, image_, buffer, panel, to + at, out_step, channels,
-                                        {position + at, position + at + count});
+                    stage.finish.move(stage.finish.epilogue, image_, buffer, panel, to + at, out_step, channels,
+                                      {position + at, position + at + count});
                 }
             }
         }
@@ -232,8 +198,8 @@ private:
                                               strip.run(0, stage.weights->plain + c * g.taps(), y, first, count, false);
                                               y += first * g.out_w;
                                               const Index position = (rows.begin + first) * g.out_w;
-                                              stage.epilogue.move(stage.epilogue.self, image_, y, out_step, y, out_step,
-                                                                  {c, c + 1}, {position, position + count * g.out_w});
+                                              stage.finish.move(stage.finish.epilogue, image_, y, out_step, y, out_step,
+                                                                {c, c + 1}, {position, position + count * g.out_w});
                                           }
                                       }
                                   });
@@ -247,11 +213,6 @@ private:
 };
 
 }  // namespace detail
-
-template <class Arch, class T, class Epilogue>
-BandEpilogue<T> band_epilogue(const Epilogue& epilogue) {
-    return {&epilogue, &detail::move_band<Arch, T, Epilogue>};
-}
 
 template <class T, class Arch>
 bool conv_bands_fit(const BandStage<T, Arch>* stages, Index count) {
@@ -267,13 +228,6 @@ bool conv_bands_fit(const BandStage<T, Arch>* stages, Index count) {
         if (!mixes && !filters) return false;
     }
     return count > 1 && count <= detail::BandPolicy::most_stages;
-}
-
-template <class T, class Arch>
-bool conv_bands_pay(const BandStage<T, Arch>* stages, Index count) {
-    Index between = 0;
-    for (Index i = 1; i < count; ++i) between += stages[i].g.in_channels * stages[i].g.in_plane();
-    return between * Index(sizeof(T)) >= detail::BandPolicy::worth_bytes && conv_bands_fit(stages, count);
 }
 
 template <class T, class Arch>
