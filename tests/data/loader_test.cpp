@@ -137,7 +137,15 @@ TEST_CASE("datasets: rows of tensors, slices, collation and their errors") {
     CHECK(std::get<0>(*loader.epoch(0).next()).shape() == Shape{2, 2, 3});
     const auto what = [](auto f) { return test::message_of<ValueError>(f); };
     CHECK(what([&] { rows[6]; }) == "Rows: index 6 must lie in [0, 6)");
-    CHECK(what([&] { data::Slice(rows, 5, 2); }) == "Slice: samples 5 to 7 must lie in [0, 6]");
+    constexpr Index all = std::numeric_limits<Index>::max();
+    CHECK(what([&] { data::Slice(rows, 5, 2); }) == "Slice: 2 samples from 5 on must lie in [0, 6)");
+    CHECK(what([&] { data::Slice(rows, 1, all); }) ==
+          "Slice: 9223372036854775807 samples from 1 on must lie in [0, 6)");
+    // The largest number is a way to say: everything in one batch.
+    const data::Loader whole(Numbers{11}, {.batch_size = all});
+    CHECK(whole.size() == 1);
+    CHECK(labels_of(whole, 0).size() == 11);
+    CHECK(data::Loader(Numbers{11}, {.batch_size = all, .drop_last = true}).size() == 0);
     const auto two = zeros<float>(Shape{2}), three = zeros<float>(Shape{3});
     CHECK(test::message_of<ShapeError>([&] { static_cast<void>(data::Rows(two, three)); }) ==
           "Rows: tensors must have one number of rows ([2] and [3])");

@@ -142,8 +142,8 @@ class Slice {
 public:
     Slice(D base, Index begin, Index count) : base_(std::move(base)), begin_(begin), count_(count) {
         const Index size = Index(base_.size());
-        require<ValueError>(begin >= 0 && count >= 0 && begin + count <= size, "Slice: samples ", begin, " to ",
-                            begin + count, " must lie in [0, ", size, "]");
+        require<ValueError>(begin >= 0 && count >= 0 && begin <= size && count <= size - begin, "Slice: ", count,
+                            " samples from ", begin, " on must lie in [0, ", size, ")");
     }
     Index size() const { return count_; }
     auto get(Index i, random::Rng& rng) const { return detail::sample_of(base_, begin_ + i, rng); }

@@ -49,7 +49,7 @@ public:
     }
     Batch make(Index batch) const {
         const Index size = detail::share_of(Index(dataset_->size()), options_), begin = batch * options_.batch_size;
-        const Index end = begin + options_.batch_size < size ? begin + options_.batch_size : size;
+        const Index end = options_.batch_size < size - begin ? begin + options_.batch_size : size;
         std::vector<detail::SampleOf<D>> samples;
         samples.reserve(std::size_t(end - begin));
         for (Index at = begin; at < end; ++at) {
@@ -180,7 +180,8 @@ public:
     /// Number of batches in an epoch.
     Index size() const {
         const Index samples = detail::share_of(Index(dataset_.size()), options_);
-        return (samples + (options_.drop_last ? 0 : options_.batch_size - 1)) / options_.batch_size;
+        const bool rest = !options_.drop_last && samples % options_.batch_size != 0;
+        return samples / options_.batch_size + Index(rest);
     }
     /// The batches of epoch `epoch`, from batch `first` on: a run resumes where it stopped. The loader must outlive
     /// them. Throws ValueError for a negative number.
