@@ -286,4 +286,7 @@ TEST_CASE("optimizers: errors of the less usual ones") {
     CHECK(what([&] {
               optim::Adafactor({{"p", p}}, {.clip_threshold = 0});
           }) == "Adafactor: clip_threshold must be positive but is 0");
+    CHECK(what([&] {
+              optim::Adafactor({{"p", p}}, {.decay_rate = 0.8});
+          }) == "Adafactor: decay_rate must not be positive but is 0.8");
 }

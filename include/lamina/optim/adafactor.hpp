@@ -46,6 +46,8 @@ struct AdafactorMethod : MethodBase {
         check_not_negative(name, "eps1", o.eps1);
         check_not_negative(name, "eps2", o.eps2);
         check_positive(name, "clip_threshold", o.clip_threshold);
+        // Above 0 the moments would keep a negative part of themselves, and their roots be NaN.
+        require<ValueError>(o.decay_rate <= 0, name, ": decay_rate must not be positive but is ", o.decay_rate);
         check_range(name, "beta1", o.beta1, 0, 1);
         check_not_negative(name, "weight_decay", o.weight_decay);
     }
