@@ -60,6 +60,21 @@ TEST_CASE("order: quantiles lie between elements in proportion") {
     CHECK(message([&] { kthvalue(x, 5); }) == "kthvalue: k must lie in [1, 4] but is 5 (shape [4], dimension 0)");
 }
 
+TEST_CASE("order: running extrema take the last of equals; NaN wins and stays") {
+    const auto most = cummax(Tensor<float, 1>{1, 3, 3, 2, NAN, 5}, 0);
+    CHECK(test::bitwise_equal(slice(most.values, 0, 0, 4), Tensor<float, 1>{1, 3, 3, 3}));
+    CHECK(std::isnan(most.values(5)));
+    CHECK(test::bitwise_equal(most.indices, Tensor<std::int64_t, 1>{0, 1, 2, 2, 4, 4}));
+    const auto least = cummin(Tensor<float, 2>{{1, 5}, {3, 2}, {1, 4}, {0, 2}}, 0);
+    CHECK(test::bitwise_equal(least.values, Tensor<float, 2>{{1, 5}, {1, 2}, {1, 2}, {0, 2}}));
+    CHECK(test::bitwise_equal(least.indices, Tensor<std::int64_t, 2>{{0, 0}, {0, 1}, {2, 1}, {3, 3}}));
+    const auto x = transpose(test::wave<double>(Shape{5, 4}), 0, 1);
+    CHECK(gradcheck([](const auto& t) { return cummax(t, 1).values; }, x) < 1e-7);
+    CHECK(gradcheck([](const auto& t) { return cummin(t, 0).values; }, x) < 1e-7);
+    CHECK(cummax(zeros<float>(Shape{0, 3}), 0).values.shape() == Shape{0, 3});
+    CHECK(test::message_of<ValueError>([&] { cummax(x, 2); }) == "cummax: dim must lie in [-2, 1] but is 2");
+}
+
 TEST_CASE("bins: places among sorted numbers") {
     const Tensor<float, 1> edges{1, 3, 3, 5};
     const Tensor<float, 2> x{{0, 1, 2}, {3, 5, 6}};

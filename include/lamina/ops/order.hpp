@@ -1,8 +1,10 @@
 #pragma once
-// Order statistics: median, k-th smallest element, quantiles. All pick from `sort`, whose gradient they have.
+// Order statistics: median, k-th smallest element, quantiles, largest and smallest elements so far. All pick elements,
+// to which their gradients go.
 #include <lamina/core/view.hpp>
 #include <lamina/ops/arithmetic.hpp>
 #include <lamina/ops/comparison.hpp>
+#include <lamina/ops/contiguous.hpp>
 #include <lamina/ops/index.hpp>
 #include <lamina/ops/reshape.hpp>
 #include <lamina/ops/slice.hpp>
@@ -62,6 +64,41 @@ Tensor<T, R - 1> quantile(const Tensor<T, R>& x, double q, Index dim) {
 template <Real T, int R>
 Tensor<T, 0> quantile(const Tensor<T, R>& x, double q) {
     return quantile(reshape(x, Shape{x.numel()}), q, 0);
+}
+
+namespace detail {
+
+template <Real T, int R, class Wins>
+ValuesIndices<T, R> running_extremum(const char* op, const Tensor<T, R>& x, Index dim, const Wins& wins) {
+    const auto g = sort_geometry(x.shape(), normalize_dim(op, dim, R));
+    const auto dense = contiguous(x);
+    ValuesIndices<T, R> y{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
+    const T* in = dense.data();
+    T* value = y.values.mutable_data();
+    std::int64_t* index = y.indices.mutable_data();
+    for (Index i = 0; i < x.numel(); ++i) {
+        const Index at = i / g.inner % g.count;
+        const bool first = at == 0;
+        const T held = first ? in[i] : value[i - g.inner];
+        const bool takes = first || in[i] != in[i] || (held == held && wins(in[i], held));
+        value[i] = takes ? in[i] : held;
+        index[i] = takes ? at : index[i - g.inner];
+    }
+    record_pick(op, x, g, g.count, y);
+    return y;
+}
+
+}  // namespace detail
+
+/// The largest elements up to each along `dim`, with the last index of each; NaN wins and stays (torch.cummax).
+template <Real T, int R>
+ValuesIndices<T, R> cummax(const Tensor<T, R>& x, Index dim) {
+    return detail::running_extremum("cummax", x, dim, [](T a, T b) { return a >= b; });
+}
+/// The smallest elements up to each along `dim`, likewise (torch.cummin).
+template <Real T, int R>
+ValuesIndices<T, R> cummin(const Tensor<T, R>& x, Index dim) {
+    return detail::running_extremum("cummin", x, dim, [](T a, T b) { return a <= b; });
 }
 
 }  // namespace lamina::inline LAMINA_ABI
