@@ -11,10 +11,11 @@ TEST_CASE("linear transformer: golden vectors of the attention") {
         const Index width = c.integer("dim", 0), heads = c.integer("heads", 0);
         models::LinearTransformerAttention<float> layer({.width = width,
                                                          .heads = heads,
-                                                         .head_width = width / heads,
+                                                         .head_width = c.integer("dim_head", width / heads),
                                                          .causal = c.flag("causal", false),
                                                          .local_heads = c.integer("n_local_attn_heads", 0),
-                                                         .window = c.integer("local_attn_window_size", 128)});
+                                                         .window = c.integer("local_attn_window_size", 128),
+                                                         .blind_spot = c.integer("blindspot_size", 1)});
         nn::load_state_dict(layer, c.tensors(), {.strict = false, .prefix = "param."});
         const auto x = autograd::leaf(c.tensor<float, 3>("in.x"));
         OptionalTensor<bool, 2> keep;
@@ -37,7 +38,9 @@ TEST_CASE("linear transformer: golden vectors of a language model") {
                                                 .heads = c.integer("heads", 0),
                                                 .head_width = c.integer("dim_head", 0),
                                                 .causal = c.flag("causal", false),
-                                                .window = c.integer("local_attn_window_size", 0)});
+                                                .local_heads = c.integer("n_local_attn_heads", 0),
+                                                .window = c.integer("local_attn_window_size", 128),
+                                                .blind_spot = c.integer("blindspot_size", 1)});
         const auto loaded = nn::load_state_dict(model, c.tensors(), {.strict = false, .prefix = "param."});
         CHECK(loaded.missing.empty());
         const auto ids = c.tensor<std::int64_t, 2>("in.ids");
