@@ -99,6 +99,7 @@
 #include <lamina/kernels/column_sum.hpp>
 #include <lamina/kernels/compare.hpp>
 #include <lamina/kernels/conv/algorithm.hpp>
+#include <lamina/kernels/conv/bands.hpp>
 #include <lamina/kernels/conv/conv2d.hpp>
 #include <lamina/kernels/conv/deformable.hpp>
 #include <lamina/kernels/conv/deformable/sample.hpp>
@@ -139,6 +140,7 @@
 #include <lamina/kernels/copy.hpp>
 #include <lamina/kernels/cross_entropy.hpp>
 #include <lamina/kernels/elementwise.hpp>
+#include <lamina/kernels/enlarge.hpp>
 #include <lamina/kernels/gather.hpp>
 #include <lamina/kernels/gelu_table.hpp>
 #include <lamina/kernels/gemm/block.hpp>
@@ -159,6 +161,7 @@
 #include <lamina/kernels/loss.hpp>
 #include <lamina/kernels/map.hpp>
 #include <lamina/kernels/max_pool.hpp>
+#include <lamina/kernels/max_pool_3.hpp>
 #include <lamina/kernels/nms.hpp>
 #include <lamina/kernels/optim/adadelta.hpp>
 #include <lamina/kernels/optim/adafactor.hpp>
@@ -193,6 +196,7 @@
 #include <lamina/kernels/reduce_maps.hpp>
 #include <lamina/kernels/resample/axis.hpp>
 #include <lamina/kernels/resample/periodic.hpp>
+#include <lamina/kernels/resample/repeat.hpp>
 #include <lamina/kernels/resample/resample.hpp>
 #include <lamina/kernels/resample/rows.hpp>
 #include <lamina/kernels/resample/table.hpp>
@@ -221,6 +225,7 @@
 #include <lamina/ops/attention_weights.hpp>
 #include <lamina/ops/axes.hpp>
 #include <lamina/ops/batch_norm.hpp>
+#include <lamina/ops/bins.hpp>
 #include <lamina/ops/comparison.hpp>
 #include <lamina/ops/concat.hpp>
 #include <lamina/ops/contiguous.hpp>
@@ -228,6 +233,7 @@
 #include <lamina/ops/conv3d.hpp>
 #include <lamina/ops/conv_transpose.hpp>
 #include <lamina/ops/deform_conv.hpp>
+#include <lamina/ops/distance.hpp>
 #include <lamina/ops/dropout.hpp>
 #include <lamina/ops/einsum.hpp>
 #include <lamina/ops/embedding.hpp>
@@ -251,6 +257,7 @@
 #include <lamina/ops/mask.hpp>
 #include <lamina/ops/matmul.hpp>
 #include <lamina/ops/norm.hpp>
+#include <lamina/ops/order.hpp>
 #include <lamina/ops/pad.hpp>
 #include <lamina/ops/permute.hpp>
 #include <lamina/ops/pixel_shuffle.hpp>
@@ -258,6 +265,7 @@
 #include <lamina/ops/pool_1d.hpp>
 #include <lamina/ops/pool_3d.hpp>
 #include <lamina/ops/pool_global.hpp>
+#include <lamina/ops/products.hpp>
 #include <lamina/ops/random.hpp>
 #include <lamina/ops/reduce.hpp>
 #include <lamina/ops/reduction_plan.hpp>
@@ -279,6 +287,7 @@
 
 #include <lamina/nn/activation.hpp>
 #include <lamina/nn/affine.hpp>
+#include <lamina/nn/bands.hpp>
 #include <lamina/nn/batch_norm.hpp>
 #include <lamina/nn/chain.hpp>
 #include <lamina/nn/conv.hpp>
@@ -292,6 +301,7 @@
 #include <lamina/nn/flatten.hpp>
 #include <lamina/nn/fold.hpp>
 #include <lamina/nn/folded_norm.hpp>
+#include <lamina/nn/gated_rows.hpp>
 #include <lamina/nn/gau.hpp>
 #include <lamina/nn/group_norm.hpp>
 #include <lamina/nn/init.hpp>
@@ -300,6 +310,7 @@
 #include <lamina/nn/init_gain.hpp>
 #include <lamina/nn/init_orthogonal.hpp>
 #include <lamina/nn/init_rule.hpp>
+#include <lamina/nn/into.hpp>
 #include <lamina/nn/key_value_cache.hpp>
 #include <lamina/nn/layer_norm.hpp>
 #include <lamina/nn/linear.hpp>
@@ -325,6 +336,7 @@
 #include <lamina/nn/prelu.hpp>
 #include <lamina/nn/prepared.hpp>
 #include <lamina/nn/probe.hpp>
+#include <lamina/nn/recurrent.hpp>
 #include <lamina/nn/reparametrized.hpp>
 #include <lamina/nn/residual.hpp>
 #include <lamina/nn/rms_norm.hpp>
@@ -335,6 +347,7 @@
 #include <lamina/nn/spectral_norm.hpp>
 #include <lamina/nn/squeeze_excitation.hpp>
 #include <lamina/nn/summary.hpp>
+#include <lamina/nn/times.hpp>
 #include <lamina/nn/transformer.hpp>
 #include <lamina/nn/unpool.hpp>
 #include <lamina/nn/upsample.hpp>
@@ -366,6 +379,7 @@
 #include <lamina/vision/suppression_fusion.hpp>
 #include <lamina/vision/suppression_peaks.hpp>
 #include <lamina/vision/top_k_accuracy.hpp>
+#include <lamina/vision/voc_precision.hpp>
 
 #include <lamina/losses/at_points.hpp>
 #include <lamina/losses/cross_entropy.hpp>
@@ -415,6 +429,7 @@
 #include <lamina/io/npy.hpp>
 #include <lamina/io/pixels.hpp>
 #include <lamina/io/safetensors.hpp>
+#include <lamina/io/sorted_order.hpp>
 #include <lamina/io/tfjs.hpp>
 
 #include <lamina/data/augment.hpp>
