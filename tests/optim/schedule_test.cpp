@@ -132,6 +132,8 @@ TEST_CASE("schedules: closed forms") {
     CHECK(test::message_of<ValueError>([] { schedule::Noam{0}(1, 0); }) == "Noam: width must be at least 1 but is 0");
     CHECK(test::message_of<ValueError>([] { schedule::OneCycle(1, 0); }) ==
           "OneCycle: steps must be at least 1 and rising lie in [0, 1], but are 0 and 0.3");
+    CHECK(test::message_of<ValueError>([] { schedule::OneCycle(1, 9, {.start_divisor = 0}); }) ==
+          "OneCycle: divisors must be positive but are 0 and 10000");
     CHECK(test::message_of<ValueError>([] { schedule::Sequential({}, schedule::Constant{}, schedule::Constant{}); }) ==
           "Sequential: 2 schedules need 1 milestones but there are 0");
     CHECK(test::message_of<ValueError>([] {

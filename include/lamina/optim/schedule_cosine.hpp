@@ -51,7 +51,7 @@ struct OneCycleOptions {
 /// Up to `max_rate` and down again in `steps` steps; the base rate does not matter.
 class OneCycle {
 public:
-    /// Throws ValueError for steps < 1 or a rising part outside [0, 1].
+    /// Throws ValueError for steps < 1, a rising part outside [0, 1] or a divisor that is not positive.
     OneCycle(double max_rate, Index steps, const OneCycleOptions& options = {})
         : max_(max_rate),
           steps_(steps),
@@ -59,6 +59,9 @@ public:
         require<ValueError>(steps >= 1 && options.rising >= 0 && options.rising <= 1,
                             "OneCycle: steps must be at least 1 and rising lie in [0, 1], but are ", steps, " and ",
                             options.rising);
+        require<ValueError>(options.start_divisor > 0 && options.end_divisor > 0,
+                            "OneCycle: divisors must be positive but are ", options.start_divisor, " and ",
+                            options.end_divisor);
     }
     double operator()(double, Index t) const {
         const double start = max_ / o_.start_divisor;
