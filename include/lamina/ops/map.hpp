@@ -110,7 +110,9 @@ struct MapBackwardPlan {
         }
         if (!wanted) return;
         plan.collapse();
-        kernels::pointwise_gradient<simd::native, T>(plan, f, row);
+        // One operand has the shape of the result: nothing is repeated that would have to be summed.
+        if constexpr (Operands == 1) kernels::pointwise_run(plan, f, row);
+        else kernels::pointwise_gradient<simd::native, T>(plan, f, row);
     }
 };
 template <class T, class F, int Operands, int Active>
