@@ -59,17 +59,11 @@ template <Write W, class Arch, class T>
 LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index columns,
                                   bool stream) {
     using V = simd::Vec<T, Arch>;
-    if (columns == V::width) {  // loops without a count, and an array of their own: the tile stays in registers
-        V tile[V::width];
-        if (rows == V::width)
-            simd::unroll<V::width>([&](auto j)
-                                       LAMINA_INLINE_LAMBDA { tile[j] = simd::load<Arch>(from + j * from_ld); });
-        else
-            simd::unroll<V::width>(
-                [&](auto j) LAMINA_INLINE_LAMBDA { tile[j] = simd::load_partial<Arch>(from + j * from_ld, rows); });
+    if (rows == V::width && columns == V::width) {
+        V tile[V::width];  // its own array and loops without a count: it stays in registers
+        simd::unroll<V::width>([&](auto j) LAMINA_INLINE_LAMBDA { tile[j] = simd::load<Arch>(from + j * from_ld); });
         simd::transpose(tile);
         simd::unroll<V::width>([&](auto i) LAMINA_INLINE_LAMBDA {
-            if (i >= rows) return;
             T* out = to + i * to_ld;
             if constexpr (W == Write::add) simd::store(out, simd::load<Arch>(out) + tile[i]);
             else if (stream) simd::stream(out, tile[i]);
@@ -85,6 +79,7 @@ LAMINA_INLINE void transpose_tile(const T* from, Index from_ld, T* to, Index to_
         T* out = to + i * to_ld;
         if constexpr (W == Write::add)
             simd::store_partial(out, simd::load_partial<Arch>(out, columns) + tile[i], columns);
+        else if (stream && columns == V::width) simd::stream(out, tile[i]);
         else simd::store_partial(out, tile[i], columns);
     }
 }

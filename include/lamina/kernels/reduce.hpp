@@ -171,16 +171,17 @@ LAMINA_INLINE void reduce_short_rows(Index n, const T* x, const T* shift, T* y, 
         simd::store(y, Op::combine(identity, all));
     };
     if (n == W) return fold([&](auto r) LAMINA_INLINE_LAMBDA { return map(simd::load<Arch>(x + r * W), shift_of(r)); });
-    if (n < W)
-        return fold([&](auto r) LAMINA_INLINE_LAMBDA {
-            const V v = map(simd::load_partial<Arch>(x + r * n, n), shift_of(r));
-            return select(simd::first_lanes<T, Arch>(n), v, identity);
-        });
     V rows[W];
-    for (int r = 0; r < W; ++r)
-        rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
-            return map(simd::load_count<Arch>(x + r * n + i, count), shift_of(r));
-        });
+    for (int r = 0; r < W; ++r) {
+        const T* from = x + r * n;
+        if (n < W)
+            rows[r] =
+                select(simd::first_lanes<T, Arch>(n), map(simd::load_partial<Arch>(from, n), shift_of(r)), identity);
+        else
+            rows[r] = tree_lanes_reduce<Op, Arch, T>(n, [&](Index i, auto count) LAMINA_INLINE_LAMBDA {
+                return map(simd::load_count<Arch>(from + i, count), shift_of(r));
+            });
+    }
     fold([&](auto r) LAMINA_INLINE_LAMBDA { return rows[r]; });
 }
 

@@ -42,9 +42,6 @@ struct Odds {
 struct Reverse {
     static constexpr int lane(int i, int w) { return w - 1 - i; }
 };
-struct ShiftOut {
-    static constexpr int lane(int i, int) { return i + 1; }
-};
 struct ShiftIn {
     static constexpr int lane(int i, int w) { return w - 1 + i; }
 };
@@ -180,12 +177,6 @@ LAMINA_INLINE Vec<T, Arch> fold_lanes(const Row& row, const F& f) {
     }
 }
 
-/// Lane i is lane i + 1 of `a`, and the last is lane 0 of `behind`.
-template <class T, class Arch>
-LAMINA_INLINE Vec<T, Arch> shift_out(Vec<T, Arch> a, Vec<T, Arch> behind) {
-    if constexpr (Vec<T, Arch>::width == 1) return behind;
-    else return raw::shuffle<raw::ShiftOut>(a, behind);
-}
 /// Lane i is lane i - 1 of `a`, and lane 0 is the last of `before`.
 template <class T, class Arch>
 LAMINA_INLINE Vec<T, Arch> shift_in(Vec<T, Arch> before, Vec<T, Arch> a) {
