@@ -114,12 +114,12 @@ template <class Arch, class T>
 void resample(Index planes, const ResampleTable<T>& rows, const ResampleTable<T>& columns, const T* x, T* y,
               bool accumulate) {
     const Index elements_in = planes * rows.in * columns.in, elements_out = planes * rows.out * columns.out;
-    const bool repeated = detail::is_repeated(rows, columns);
-    const bool large = repeated ? (elements_in + elements_out) / 2 * Index(sizeof(T)) >= dense_stream_threshold_bytes
-                                : elements_out * Index(sizeof(T)) >= stream_threshold_bytes;
+    const bool doubled = detail::is_doubled(rows, columns);
+    const bool large = doubled ? (elements_in + elements_out) / 2 * Index(sizeof(T)) >= dense_stream_threshold_bytes
+                               : elements_out * Index(sizeof(T)) >= stream_threshold_bytes;
     const bool lines = large && columns.out * Index(sizeof(T)) % 64 == 0;
     const RowWrite mode = accumulate ? RowWrite::add : lines ? RowWrite::stream : RowWrite::store;
-    if (repeated) detail::resample_repeated<Arch>(mode, planes, rows, columns, x, y);
+    if (doubled) detail::resample_doubled<Arch>(mode, planes, rows, columns.in, x, y);
     else if (columns.identity) detail::resample_columns<Arch>(mode, planes, rows, columns.in, x, y);
     else if (rows.in < rows.out) detail::resample_growing<Arch>(mode, planes, rows, columns, x, y);
     else detail::resample_shrinking<Arch>(mode, planes, rows, columns, x, y);
