@@ -46,6 +46,10 @@ const Case cases[] = {
     {1, 3, 1, 22, 31, 5, 5, 2, 2, 2, 1, 1, 2},        // 5x5, stride 2, uneven padding
     {1, 2, 2, 10, 9, 7, 7, 1, 1, 3, 3, 3, 3},         // 7x7, two outputs for an input
     {1, 2, 3, 13, 18, 7, 7, 2, 2, 3, 3, 3, 3},        // and with stride 2
+    {1, 2, 1, 8, 24, 3, 3, 1, 1, 1, 1, 1, 1},         // rows of one wide vector and half of one
+    {1, 2, 1, 9, 20, 5, 5, 1, 1, 2, 2, 2, 2},         // and less
+    {1, 2, 1, 9, 25, 7, 7, 1, 1, 3, 3, 3, 3},         // and more
+    {1, 2, 1, 15, 41, 5, 5, 2, 2, 2, 2, 2, 2},        // with stride 2
     {1, 2, 1, 90, 80, 3, 3, 1, 1, 1, 1, 1, 1},        // several strips
     {1, 1, 2, 150, 70, 5, 5, 2, 2, 2, 2, 2, 2},       // several strips with stride 2
     {1, 2, 2, 90, 80, 3, 3, 1, 1, 2, 2, 2, 2, 2, 2},  // and with dilation

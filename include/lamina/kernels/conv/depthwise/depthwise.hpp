@@ -28,19 +28,6 @@ namespace detail {
 
 inline constexpr int depthwise_column_slot = 13, depthwise_weight_slot = 14;  ///< of parallel::scratch
 
-/// The vectors that rows are cut into: AVX-512's waste more lanes at the ends of rows, and all that are not aligned
-/// cross cache lines.
-template <class Arch>
-struct depthwise_arch {
-    using type = Arch;
-};
-#if defined(LAMINA_ISA_AVX512)
-template <>
-struct depthwise_arch<simd::avx512> {
-    using type = simd::avx2;
-};
-#endif
-
 /// Convolves planes held by a strip.
 template <class Arch, class T>
 class DepthwiseRows {
@@ -106,11 +93,7 @@ void depthwise_ranges(const DepthwisePlane& plane, Index count, Index work, cons
         });
     };
     if constexpr (simd::has_masked_loads<Arch>) {
-        if (DepthwiseDirect<Arch, T>::fits(plane)) {
-            if (plane.w.out <= simd::Vec<T, Narrow>::width) with((const DepthwiseDirect<Narrow, T>*)nullptr);
-            else with((const DepthwiseDirect<Arch, T>*)nullptr);
-            return;
-        }
+        if (DepthwiseDirect<Arch, T>::fits(plane)) return with((const DepthwiseDirect<Arch, T>*)nullptr);
     }
     with((const DepthwiseRows<Narrow, T>*)nullptr);
 }

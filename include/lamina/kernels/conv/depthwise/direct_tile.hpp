@@ -18,7 +18,7 @@ struct DepthwiseDirectTask {
     Index kernel_w;
     const T* weight;  ///< [kernel_h, kernel_w]
     T* y;
-    Index width;  ///< of a row of y
+    Index width, columns;  ///< of a row of y, and to be made of it
     bool accumulate;
 };
 
@@ -46,10 +46,11 @@ void depthwise_tile_direct(const DepthwiseDirectTask<T>& task) {
     using V = simd::Vec<T, Arch>;
     constexpr int reads = (Rows - 1) * Stride + KernelH, bases = (reads + 2) / 3;
     const Index in_w = task.in_w, kernel_w = task.kernel_w;
-    // Read anew for every column: its bits would otherwise be kept, each in a register.
+    // Read anew each time: the bits would otherwise be kept, each in a register, and others are needed by all rows.
     const volatile unsigned& inside = task.rows;
+    const volatile Index &width = task.width, &end = task.columns;
     const std::uint16_t* masks = task.masks;
-    for (Index j = 0; j < task.width; j += V::width) {
+    for (Index j = 0; j < end; j += V::width) {
         // One base for three rows: x86 addresses base, +stride, +2 stride, and a pointer a row would not fit.
         const T* row[bases];
 #pragma GCC unroll 8
@@ -92,9 +93,21 @@ void depthwise_tile_direct(const DepthwiseDirectTask<T>& task) {
         Index k = 0;
         for (; k + Stride <= kernel_w; k += Stride) columns(std::integral_constant<int, Stride>{});
         if (k < kernel_w) columns(std::integral_constant<int, 1>{});
-        depthwise_store<Arch, T, Rows>(sum, task.y + j, task.width, task.width - j, task.accumulate);
+        depthwise_store<Arch, T, Rows>(sum, task.y + j, width, end - j, task.accumulate);
     }
 }
+
+/// The vectors that short rows are cut into, and the ends of others: AVX-512's would waste lanes there.
+template <class Arch>
+struct depthwise_arch {
+    using type = Arch;
+};
+#if defined(LAMINA_ISA_AVX512)
+template <>
+struct depthwise_arch<simd::avx512> {
+    using type = simd::avx2;
+};
+#endif
 
 /// Convolves planes where they are: columns of lanes inside are worked out once.
 template <class Arch, class T>
@@ -110,16 +123,14 @@ public:
     explicit DepthwiseDirect(const DepthwisePlane& plane)
         : h_(plane.h),
           w_(plane.w),
-          tiles_(h_.stride == 2 ? tiles_of<2>() : tiles_of<1>()) {
-        constexpr Index lanes = simd::Vec<T, Arch>::width;
-        const Index stride = w_.stride, loads = round_up(w_.kernel, stride);
-        masks_ = parallel::scratch<std::uint16_t>(ceil_div(w_.out, lanes) * loads, slot);
-        std::uint16_t* mask = masks_;
-        for (Index j = 0; j < w_.out; j += lanes)
-            for (Index k = 0; k < loads; ++k) {
-                const Index first = stride * j + (stride == 1 ? k : k / 2 * 2 + k % 2 * lanes) - w_.pad;
-                *mask++ = std::uint16_t(lanes_below(w_.in - first) & ~lanes_below(-first));
-            }
+          wide_(tiles<Arch>()),
+          narrow_(tiles<Narrow>()) {
+        constexpr Index lanes = width<Arch>;
+        const Index loads = round_up(w_.kernel, w_.stride), end = w_.out % lanes;
+        split_ = end <= width<Narrow> && width<Narrow> < lanes ? w_.out - end : w_.out;
+        masks_ = parallel::scratch<std::uint16_t>((w_.out / width<Narrow> + 2) * loads, slot);
+        narrow_masks_ = fill_masks<Narrow>(split_, w_.out, fill_masks<Arch>(0, split_, masks_));
+        narrow_masks_ -= ceil_div(w_.out - split_, width<Narrow>) * loads;
     }
     Index rows() const { return h_.out; }
     Index planes() const { return 1; }
@@ -128,42 +139,61 @@ public:
     void run(Index, const T* weight, T* y, Index, Index, bool accumulate) const {
         for (Index at = 0; at < h_.out;) {
             const Index left = h_.out - at, rows = left >= 7 ? 7 : left >= 3 ? 3 : 1, top = at * h_.stride - h_.pad;
-            const DepthwiseDirectTask<T> task{plane_ + top * w_.in - w_.pad,
-                                              w_.in,
-                                              bits_below(h_.in - top) & ~bits_below(-top),
-                                              masks_,
-                                              w_.kernel,
-                                              weight,
-                                              y + at * w_.out,
-                                              w_.out,
-                                              accumulate};
-            tiles_[rows == 7 ? 0 : rows == 3 ? 1 : 2](task);
+            const auto part = [&](const Tiles& tiles, Index first, Index end,
+                                  const std::uint16_t* masks) LAMINA_INLINE_LAMBDA {
+                if (first < end)
+                    tiles.of[rows == 7   ? 0
+                             : rows == 3 ? 1
+                                         : 2]({plane_ + top * w_.in - w_.pad + first * w_.stride, w_.in,
+                                               bits_below(h_.in - top) & ~bits_below(-top), masks, w_.kernel, weight,
+                                               y + at * w_.out + first, w_.out, end - first, accumulate});
+            };
+            part(wide_, 0, split_, masks_);
+            part(narrow_, split_, w_.out, narrow_masks_);
             at += rows;
         }
     }
 
 private:
-    using Tile = void (*)(const DepthwiseDirectTask<T>&);
+    using Narrow = typename depthwise_arch<Arch>::type;
     struct Tiles {
-        Tile of[3];
-        Tile operator[](int i) const { return of[i]; }
+        void (*of[3])(const DepthwiseDirectTask<T>&);
     };
-    static unsigned bits_below(Index n) { return n >= 31 ? ~0u : n <= 0 ? 0u : (1u << n) - 1; }
-    static unsigned lanes_below(Index n) { return bits_below(smaller(n, simd::Vec<T, Arch>::width)); }
+    template <class A>
+    static constexpr Index width = simd::Vec<T, A>::width;
 
-    template <int Stride, int KernelH>
-    static Tiles tiles_of() {
-        return {{depthwise_tile_direct<Arch, T, KernelH, Stride, 7>, depthwise_tile_direct<Arch, T, KernelH, Stride, 3>,
-                 depthwise_tile_direct<Arch, T, KernelH, Stride, 1>}};
+    static unsigned bits_below(Index n) { return n >= 31 ? ~0u : n <= 0 ? 0u : (1u << n) - 1; }
+
+    /// For the columns [begin, end); returns what is behind.
+    template <class A>
+    std::uint16_t* fill_masks(Index begin, Index end, std::uint16_t* mask) const {
+        const auto below = [](Index n) { return bits_below(smaller(n, width<A>)); };
+        const Index stride = w_.stride, loads = round_up(w_.kernel, stride);
+        for (Index j = begin; j < end; j += width<A>)
+            for (Index k = 0; k < loads; ++k) {
+                const Index first = stride * j + (stride == 1 ? k : k / 2 * 2 + k % 2 * width<A>)-w_.pad;
+                *mask++ = std::uint16_t(below(w_.in - first) & ~below(-first));
+            }
+        return mask;
     }
-    template <int Stride>
-    Tiles tiles_of() const {
-        return h_.kernel == 3 ? tiles_of<Stride, 3>() : h_.kernel == 5 ? tiles_of<Stride, 5>() : tiles_of<Stride, 7>();
+    template <class A, int Stride, int KernelH>
+    static Tiles tiles() {
+        return {{depthwise_tile_direct<A, T, KernelH, Stride, 7>, depthwise_tile_direct<A, T, KernelH, Stride, 3>,
+                 depthwise_tile_direct<A, T, KernelH, Stride, 1>}};
+    }
+    template <class A, int Stride>
+    Tiles tiles() const {
+        return h_.kernel == 3 ? tiles<A, Stride, 3>() : h_.kernel == 5 ? tiles<A, Stride, 5>() : tiles<A, Stride, 7>();
+    }
+    template <class A>
+    Tiles tiles() const {
+        return h_.stride == 2 ? tiles<A, 2>() : tiles<A, 1>();
     }
 
     DepthwiseAxis h_, w_;
-    Tiles tiles_;
-    std::uint16_t* masks_;
+    Tiles wide_, narrow_;
+    Index split_;  ///< columns from here on go by narrow vectors
+    std::uint16_t *masks_, *narrow_masks_;
     const T* plane_ = nullptr;
 };
 
