@@ -11,7 +11,11 @@ template <Element T, int R>
 Tensor<T, R> contiguous(const Tensor<T, R>& x) {
     if (x.is_contiguous()) return x;
     auto y = empty<T>(x.shape());
-    kernels::copy(kernels::to_dense(x.shape(), x.strides()), x.data(), y.mutable_data());
+    if constexpr (R == 1) {  // one dimension is one loop: most are indices, and of other types than the rest
+        const T* from = x.data();
+        T* to = y.mutable_data();
+        for (Index i = 0, n = x.numel(), step = x.strides()[0]; i < n; ++i) to[i] = from[i * step];
+    } else kernels::copy(kernels::to_dense(x.shape(), x.strides()), x.data(), y.mutable_data());
     y.set_grad_link(x.grad_link());
     return y;
 }

@@ -71,8 +71,8 @@ Tensor<T, 4> conv2d_apply(const kernels::Conv2dGeometry& g, ConvAlgorithm algori
     return y;
 }
 
-/// `x` with its margins laid around it by `o.padding_mode`, and the options of what is left to do. Throws as
-/// conv2d_geometry does.
+/// `x` with its margins laid around it by `o.padding_mode`, which is not constant, and the options of what is left to
+/// do. Throws as conv2d_geometry does.
 template <Real T>
 Tensor<T, 4> conv2d_margins(const Tensor<T, 4>& x, const Shape<4>& weight, Conv2dOptions& o,
                             const char* op = "conv2d") {
@@ -81,7 +81,8 @@ Tensor<T, 4> conv2d_margins(const Tensor<T, 4>& x, const Shape<4>& weight, Conv2
     const Padding w = o.padding.w.resolve(x.dim(3), weight[3], o.stride.w, o.dilation.w);
     const PadMode mode = std::exchange(o.padding_mode, PadMode::constant);
     o.padding = 0;
-    return pad(x, {w.before, w.after, h.before, h.after}, {.mode = mode});
+    const Index margins[] = {w.before, w.after, h.before, h.after};
+    return pad_by_index(x, Margins<4>(x.shape(), margins, mode), mode);
 }
 
 template <Real T>

@@ -79,6 +79,21 @@ Tensor<T, R> pad_constant(const Tensor<T, R>& x, const Margins<R>& m, T value) {
     return y;
 }
 
+/// Margins that repeat elements of x.
+template <class T, int R>
+Tensor<T, R> pad_by_index(const Tensor<T, R>& x, const Margins<R>& m, PadMode mode) {
+    Tensor<T, R> y = x;
+    for (int d = 0; d < R; ++d) {
+        const Index before = m.before[std::size_t(d)], n = x.shape()[d];
+        if (before == 0 && m.after[std::size_t(d)] == 0) continue;
+        auto sources = empty<std::int64_t>(Shape{m.padded[d]});
+        std::int64_t* at = sources.mutable_data();
+        for (Index i = 0; i < m.padded[d]; ++i) at[i] = pad_source(i - before, n, mode);
+        y = index_select(y, d, sources);
+    }
+    return y;
+}
+
 }  // namespace detail
 
 /// `x` with margins: `pads` lists (before, after) pairs, the last dimension first, as in `pad(x, {left, right, top,
@@ -89,16 +104,7 @@ template <Element T, int R>
 Tensor<T, R> pad(const Tensor<T, R>& x, std::span<const Index> pads, const PadOptions& o = {}) {
     const detail::Margins<R> m(x.shape(), pads, o.mode);
     if (o.mode == PadMode::constant) return detail::pad_constant(x, m, T(o.value));
-    Tensor<T, R> y = x;
-    for (int d = 0; d < R; ++d) {
-        const Index before = m.before[std::size_t(d)], n = x.shape()[d];
-        if (before == 0 && m.after[std::size_t(d)] == 0) continue;
-        auto sources = empty<std::int64_t>(Shape{m.padded[d]});
-        std::int64_t* at = sources.mutable_data();
-        for (Index i = 0; i < m.padded[d]; ++i) at[i] = detail::pad_source(i - before, n, o.mode);
-        y = index_select(y, d, sources);
-    }
-    return y;
+    return detail::pad_by_index(x, m, o.mode);
 }
 template <Element T, int R>
 Tensor<T, R> pad(const Tensor<T, R>& x, std::initializer_list<Index> pads, const PadOptions& o = {}) {
