@@ -247,6 +247,7 @@
 #include <lamina/ops/group_norm.hpp>
 #include <lamina/ops/index.hpp>
 #include <lamina/ops/interpolate.hpp>
+#include <lamina/ops/key_lengths.hpp>
 #include <lamina/ops/layer_norm.hpp>
 #include <lamina/ops/linear.hpp>
 #include <lamina/ops/linear_attention.hpp>

@@ -150,6 +150,11 @@ TEST_CASE("attention: errors") {
           "scaled_dot_product_attention: dropout must lie in [0, 1] but is 2");
     CHECK(message([&] { scaled_dot_product_attention(x, x, x, {.lengths = Tensor<std::int64_t, 1>{1}}); }) ==
           "scaled_dot_product_attention: lengths must have 2 elements but has 1");
+    for (std::int64_t wrong : {-1, 4})
+        CHECK(test::message_of<ValueError>([&] {
+                  scaled_dot_product_attention(x, x, x, {.lengths = Tensor<std::int64_t, 1>{3, wrong}});
+              }) ==
+              "scaled_dot_product_attention: lengths must lie in [0, 3] but number 1 is " + std::to_string(wrong));
     const auto flat = zeros<float>(Shape{2, 3, 4});
     CHECK(message([&] { multi_head_attention(flat, flat, flat, 3); }) ==
           "multi_head_attention: the number of heads must divide the width (3 and 4)");

@@ -5,27 +5,7 @@
 #include <lamina/ops/concat.hpp>
 #include <lamina/ops/slice.hpp>
 
-namespace lamina::inline LAMINA_ABI {
-
-namespace kernels {
-
-/// Multiplies by element (row, column) of another matrix, `row_stride` elements from row to row.
-template <class T>
-struct TimesMatrix {
-    const T* data;
-    Index row_stride;
-
-    template <class Arch, class Count>
-    LAMINA_INLINE simd::Vec<T, Arch> operator()(simd::Vec<T, Arch> x, Index row, Index column, Count count) const {
-        return x * simd::load_count<Arch>(data + row * row_stride + column, count);
-    }
-};
-template <class T>
-TimesMatrix(const T*, Index) -> TimesMatrix<T>;
-
-}  // namespace kernels
-
-namespace nn::detail {
+namespace lamina::inline LAMINA_ABI::nn::detail {
 
 /// The first half of the features of x [B, n, d] from one token before, zeros at the first.
 template <Real T>
@@ -133,5 +113,4 @@ private:
     Prepared<Packed> packed_;
 };
 
-}  // namespace nn::detail
-}  // namespace lamina::inline LAMINA_ABI
+}  // namespace lamina::inline LAMINA_ABI::nn::detail

@@ -5,6 +5,7 @@
 #include <lamina/kernels/attention/backward.hpp>
 #include <lamina/ops/contiguous.hpp>
 #include <lamina/ops/expand.hpp>
+#include <lamina/ops/key_lengths.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -25,7 +26,7 @@ struct AttentionOptions {
     Causal causal = Causal::none;
     double scale = 0;    ///< of the scores; 0: 1 / sqrt(width of a head)
     double dropout = 0;  ///< probability of losing a weight while a tape trains; the others are divided by 1 - dropout
-    OptionalTensor<std::int64_t, 1> lengths = {};  ///< [B]: number of keys that count, the rest being padding
+    OptionalTensor<std::int64_t, 1> lengths = {};  ///< [B]: number of keys that count, 0 to m; the rest is padding
     Weighing weighing = Weighing::softmax;
     bool average = false;  ///< other than softmax: divide by the number of keys that a query sees
 };
@@ -148,8 +149,7 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
     const kernels::AttentionGeometry g{q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3), v.dim(3)};
     require<ValueError>(options.dropout >= 0 && options.dropout <= 1, op, ": dropout must lie in [0, 1] but is ",
                         options.dropout);
-    const Index lengths = options.lengths ? options.lengths->dim(0) : g.batch;
-    require(lengths == g.batch, op, ": lengths must have ", g.batch, " elements but has ", lengths);
+    const auto counts = key_lengths(op, options.lengths, g.batch, g.keys);
     if (mask.add && mask.add->dim(3) == 1 && g.keys != 1)
         mask.add = expand(*mask.add, Shape<4>{Index(-1), Index(-1), Index(-1), g.keys});
     kernels::AttentionRule<T> rule{T(options.scale != 0 ? options.scale : 1 / std::sqrt(double(g.width)))};
@@ -163,7 +163,6 @@ Tensor<T, R> attention(const char* op, const AttentionOperand<T> (&operands)[3],
         mask.distance = contiguous(*mask.distance);
         rule.add = {mask.distance->data() + std::max<Index>(g.queries - 1, 0), 0, s[0] == 1 ? 0 : distances, -1, 1};
     }
-    const auto counts = options.lengths ? contiguous(*options.lengths) : Tensor<std::int64_t, 1>();
     rule.lengths = counts.defined() ? counts.data() : nullptr;
     rule.causal = options.causal != Causal::none;
     rule.diagonal = options.causal == Causal::bottom_right ? g.keys - g.queries : 0;

@@ -5,7 +5,7 @@
 #include <lamina/autograd/tape.hpp>
 #include <lamina/kernels/attention/linear_grad.hpp>
 #include <lamina/ops/arithmetic.hpp>
-#include <lamina/ops/contiguous.hpp>
+#include <lamina/ops/key_lengths.hpp>
 
 namespace lamina::inline LAMINA_ABI {
 
@@ -22,7 +22,7 @@ struct LinearAttentionOptions {
     Index chunk = 64;       ///< rows that a causal pass treats at once
     bool own_chunk = true;  ///< false: causal queries see only the chunks before their own
     HeadLayout heads = HeadLayout::outside;
-    OptionalTensor<std::int64_t, 1> lengths = {};  ///< [B]: number of keys that count, the rest being padding
+    OptionalTensor<std::int64_t, 1> lengths = {};  ///< [B]: number of keys that count, 0 to m; the rest is padding
 };
 
 namespace detail {
@@ -53,11 +53,10 @@ Tensor<T, 4> linear_attention(const Tensor<T, 4>& fq, const Tensor<T, 4>& fk, co
          "batch and heads must be equal");
     fits(!options.causal || fq.dim(rows) == fk.dim(rows), "causal needs as many queries as keys");
     require<ValueError>(options.chunk >= 1, "linear_attention: chunk must be at least 1 but is ", options.chunk);
-    const Index batch = fq.dim(0), lengths = options.lengths ? options.lengths->dim(0) : batch;
-    require(lengths == batch, "linear_attention: lengths must have ", batch, " elements but has ", lengths);
+    const Index batch = fq.dim(0);
+    const auto counts = key_lengths("linear_attention", options.lengths, batch, fk.dim(rows));
     const auto dense = [](const Tensor<T, 4>& x) { return x.strides()[3] == 1 || x.dim(3) <= 1 ? x : contiguous(x); };
     const auto q = dense(fq), k = dense(fk), values = dense(v);
-    const auto counts = options.lengths ? contiguous(*options.lengths) : Tensor<std::int64_t, 1>();
     const kernels::LinearAttentionGeometry g{
         batch,          q.dim(head),       q.dim(rows),       k.dim(rows), q.dim(3),      values.dim(3),
         options.causal, options.own_chunk, options.normalize, options.eps, options.least, options.chunk};

@@ -25,10 +25,10 @@ Tensor<T, 4> linear_attention_quadratic(const Tensor<T, 4>& fq, const Tensor<T, 
             similar = masked_fill(similar, ahead, T(0));
         }
     }
-    if (options.lengths) {
+    if (const auto lengths = detail::key_lengths("linear_attention", options.lengths, v.dim(0), m); lengths.defined()) {
         auto padding = zeros<bool>(Shape{v.dim(0), Index(1), Index(1), m});
         for (Index b = 0; b < v.dim(0); ++b)
-            for (Index j = (*options.lengths)(b); j < m; ++j) padding.mutable_at(b, 0, 0, j) = true;
+            for (Index j = lengths.data()[b]; j < m; ++j) padding.mutable_at(b, 0, 0, j) = true;
         similar = masked_fill(similar, padding, T(0));
     }
     auto y = matmul(similar, v);

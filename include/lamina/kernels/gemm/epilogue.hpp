@@ -50,6 +50,20 @@ struct AddMatrix {
 template <class T>
 AddMatrix(const T*, Index) -> AddMatrix<T>;
 
+/// Multiplies by element (row, column) of another matrix, `row_stride` elements from row to row.
+template <class T>
+struct TimesMatrix {
+    const T* data;
+    Index row_stride;
+
+    template <class Arch, class Count>
+    LAMINA_INLINE simd::Vec<T, Arch> operator()(simd::Vec<T, Arch> x, Index row, Index column, Count count) const {
+        return x * simd::load_count<Arch>(data + row * row_stride + column, count);
+    }
+};
+template <class T>
+TimesMatrix(const T*, Index) -> TimesMatrix<T>;
+
 /// Applies a function of lanes, such as an activation.
 template <class F>
 struct Apply {
