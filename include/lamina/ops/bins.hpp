@@ -11,27 +11,25 @@ namespace lamina::inline LAMINA_ABI {
 /// For each of `values` the first place in `sorted` [n], ascending, whose element is not less (`right`: is greater);
 /// n where there is none (torch.searchsorted).
 template <class T, int R>
-    requires std::is_arithmetic_v<T> Tensor<std::int64_t, R> searchsorted(const Tensor<T, 1>& sorted,
-                                                                          const Tensor<T, R>& values,
-                                                                          bool right = false) {
-        const auto edges = contiguous(sorted.detach());
-        const auto x = contiguous(values.detach());
-        auto y = empty<std::int64_t>(x.shape());
-        std::int64_t* out = y.mutable_data();
-        const T *begin = edges.data(), *end = begin + edges.numel();
-        for (Index i = 0; i < x.numel(); ++i) {
-            const T v = x.data()[i];  // NaN is behind everything
-            out[i] = (v != v ? end : right ? std::upper_bound(begin, end, v) : std::lower_bound(begin, end, v)) - begin;
-        }
-        return y;
+    requires(std::is_arithmetic_v<T>)
+Tensor<std::int64_t, R> searchsorted(const Tensor<T, 1>& sorted, const Tensor<T, R>& values, bool right = false) {
+    const auto edges = contiguous(sorted.detach());
+    const auto x = contiguous(values.detach());
+    auto y = empty<std::int64_t>(x.shape());
+    std::int64_t* out = y.mutable_data();
+    const T *begin = edges.data(), *end = begin + edges.numel();
+    for (Index i = 0; i < x.numel(); ++i) {
+        const T v = x.data()[i];  // NaN is behind everything
+        out[i] = (v != v ? end : right ? std::upper_bound(begin, end, v) : std::lower_bound(begin, end, v)) - begin;
     }
+    return y;
+}
 /// The same with the arguments of torch.bucketize: the bucket between `boundaries` [n] that each of `x` falls into.
 template <class T, int R>
-    requires std::is_arithmetic_v<T> Tensor<std::int64_t, R> bucketize(const Tensor<T, R>& x,
-                                                                       const Tensor<T, 1>& boundaries,
-                                                                       bool right = false) {
-        return searchsorted(boundaries, x, right);
-    }
+    requires(std::is_arithmetic_v<T>)
+Tensor<std::int64_t, R> bucketize(const Tensor<T, R>& x, const Tensor<T, 1>& boundaries, bool right = false) {
+    return searchsorted(boundaries, x, right);
+}
 
 /// Options of histc.
 struct HistogramOptions {
@@ -62,14 +60,15 @@ Tensor<T, 1> histc(const Tensor<T, R>& x, const HistogramOptions& o = {}) {
 
 /// The different elements of `x`, ascending [n]; NaN counts as different from all and comes last (torch.unique).
 template <class T, int R>
-    requires std::is_arithmetic_v<T> Tensor<T, 1> unique(const Tensor<T, R>& x) {
-        const auto dense = contiguous(x.detach());
-        auto found = dense.clone();
-        T *begin = found.mutable_data(), *end = begin + found.numel();
-        T* const numbers = std::partition(begin, end, [](T v) { return v == v; });
-        std::sort(begin, numbers);
-        T* const last = std::copy(numbers, end, std::unique(begin, numbers));
-        return from_span<T>(Shape{Index(last - begin)}, std::span<const T>(begin, last));
-    }
+    requires(std::is_arithmetic_v<T>)
+Tensor<T, 1> unique(const Tensor<T, R>& x) {
+    const auto dense = contiguous(x.detach());
+    auto found = dense.clone();
+    T *begin = found.mutable_data(), *end = begin + found.numel();
+    T* const numbers = std::partition(begin, end, [](T v) { return v == v; });
+    std::sort(begin, numbers);
+    T* const last = std::copy(numbers, end, std::unique(begin, numbers));
+    return from_span<T>(Shape{Index(last - begin)}, std::span<const T>(begin, last));
+}
 
 }  // namespace lamina::inline LAMINA_ABI

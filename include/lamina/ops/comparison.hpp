@@ -84,17 +84,17 @@ auto logical_xor(const Tensor<T, A>& a, const Tensor<T, B>& b) {
 
 /// a & b.
 template <Element T, int A, int B>
-    requires std::is_integral_v<T>
+    requires(std::is_integral_v<T>)
 auto bitwise_and(const Tensor<T, A>& a, const Tensor<T, B>& b) { return map_elements(kernels::BitwiseAnd{}, a, b); }
 
 /// a | b.
 template <Element T, int A, int B>
-    requires std::is_integral_v<T>
+    requires(std::is_integral_v<T>)
 auto bitwise_or(const Tensor<T, A>& a, const Tensor<T, B>& b) { return map_elements(kernels::BitwiseOr{}, a, b); }
 
 /// a ^ b.
 template <Element T, int A, int B>
-    requires std::is_integral_v<T>
+    requires(std::is_integral_v<T>)
 auto bitwise_xor(const Tensor<T, A>& a, const Tensor<T, B>& b) { return map_elements(kernels::BitwiseXor{}, a, b); }
 
 /// Whether x is 0.
@@ -105,9 +105,8 @@ Tensor<bool, R> logical_not(const Tensor<T, R>& x) {
 
 /// ~x; the negation of bool.
 template <Element T, int R>
-    requires std::is_integral_v<T> Tensor<T, R> bitwise_not(const Tensor<T, R>& x) {
-        return map_elements(kernels::BitwiseNot{}, x);
-    }
+    requires(std::is_integral_v<T>)
+Tensor<T, R> bitwise_not(const Tensor<T, R>& x) { return map_elements(kernels::BitwiseNot{}, x); }
 
 #define LAMINA_COMPARISON(sign, op)                                    \
     template <Element T, int A, int B>                                 \

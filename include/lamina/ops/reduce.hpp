@@ -59,7 +59,7 @@ auto sum(const Tensor<T, R>& x, Axes<D...> axes = {}, Keep... keep) {
 }
 /// Sum of integers or truth values, as int64.
 template <Element T, int R, int... D, detail::KeepTag... Keep>
-    requires std::is_integral_v<T>
+    requires(std::is_integral_v<T>)
 auto sum(const Tensor<T, R>& x, Axes<D...> axes = {}, Keep... keep) {
     return detail::sum_integers(x, detail::axes_mask<R>(axes), detail::reduced_shape(x.shape(), axes, keep...), false);
 }

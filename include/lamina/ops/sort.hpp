@@ -58,25 +58,24 @@ void record_pick(const char* op, const Tensor<T, R>& x, const kernels::ReduceGeo
 
 /// `x` sorted along `dim`, with the index of each element; stable. Throws ValueError for a dimension out of range.
 template <Element T, int R>
-    requires std::is_arithmetic_v<T> ValuesIndices<T, R> sort(const Tensor<T, R>& x, Index dim = -1,
-                                                              const SortOptions& o = {}) {
-        const auto g = detail::sort_geometry(x.shape(), normalize_dim("sort", dim, R));
-        ValuesIndices<T, R> out{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
-        kernels::sort_lines(g, contiguous(x).data(), o.descending, out.values.mutable_data(),
-                            out.indices.mutable_data());
-        detail::record_pick("sort", x, g, g.count, out);
-        return out;
-    }
+    requires(std::is_arithmetic_v<T>)
+ValuesIndices<T, R> sort(const Tensor<T, R>& x, Index dim = -1, const SortOptions& o = {}) {
+    const auto g = detail::sort_geometry(x.shape(), normalize_dim("sort", dim, R));
+    ValuesIndices<T, R> out{empty<T>(x.shape()), empty<std::int64_t>(x.shape())};
+    kernels::sort_lines(g, contiguous(x).data(), o.descending, out.values.mutable_data(), out.indices.mutable_data());
+    detail::record_pick("sort", x, g, g.count, out);
+    return out;
+}
 
 /// Indices that sort `x` along `dim`; stable. Throws ValueError for a dimension out of range.
 template <Element T, int R>
-    requires std::is_arithmetic_v<T> Tensor<std::int64_t, R> argsort(const Tensor<T, R>& x, Index dim = -1,
-                                                                     const SortOptions& o = {}) {
-        const auto g = detail::sort_geometry(x.shape(), normalize_dim("argsort", dim, R));
-        auto y = empty<std::int64_t>(x.shape());
-        kernels::sort_lines(g, contiguous(x).data(), o.descending, static_cast<T*>(nullptr), y.mutable_data());
-        return y;
-    }
+    requires(std::is_arithmetic_v<T>)
+Tensor<std::int64_t, R> argsort(const Tensor<T, R>& x, Index dim = -1, const SortOptions& o = {}) {
+    const auto g = detail::sort_geometry(x.shape(), normalize_dim("argsort", dim, R));
+    auto y = empty<std::int64_t>(x.shape());
+    kernels::sort_lines(g, contiguous(x).data(), o.descending, static_cast<T*>(nullptr), y.mutable_data());
+    return y;
+}
 
 /// The `k` largest (or smallest) elements along `dim`, in that order, with their indices. Throws ValueError when there
 /// are fewer than k.
