@@ -2,6 +2,7 @@
 // The numbers of a run, row by row in a CSV file that spreadsheets read and that a resumed run continues.
 #include <lamina/train/progress.hpp>
 
+#include <charconv>
 #include <limits>
 #include <vector>
 
@@ -17,7 +18,8 @@ public:
     };
 
     /// Starts the file, or goes on with one that has the same columns: its rows before `first_step` stay, later ones,
-    /// which a resumed run writes again, do not. Throws IoError when it cannot be written or has other columns.
+    /// which a resumed run writes again, do not. Throws IoError when it cannot be written or has other columns, and
+    /// ValueError for a column's name that would break the table.
     MetricsLog(std::string path, std::vector<std::string> columns, Index first_step = 0);
     MetricsLog(const MetricsLog&) = delete;
     MetricsLog& operator=(const MetricsLog&) = delete;
@@ -50,10 +52,8 @@ private:
     void put(const Row& row) {
         std::string line = message(row.step);
         for (double value : row.values) {
-            char text[32] = "";
-            if (value == value) std::snprintf(text, sizeof text, "%.17g", value);
             line += ',';
-            line += text;
+            if (value == value) line += message(value);
         }
         line += '\n';
         put(line);
@@ -74,6 +74,10 @@ private:
 inline MetricsLog::MetricsLog(std::string path, std::vector<std::string> columns, Index first_step)
     : path_(std::move(path)),
       columns_(std::move(columns)) {
+    for (const std::string& name : columns_)
+        require<ValueError>(name.find_first_of(",\"\r\n") == name.npos,
+                            "MetricsLog: a column's name must have no comma, quotation mark or line's end but is ",
+                            name);
     if (std::FILE* const old = std::fopen(path_.c_str(), "rb")) {
         struct Closer {
             std::FILE* file;
@@ -99,17 +103,15 @@ inline void MetricsLog::read_rows(std::FILE* file, Index first_step) {
                      header().substr(0, header().size() - 1));
     std::size_t begin = header().size();
     for (std::size_t end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) {
-        const std::string line = text.substr(begin, end - begin);
-        char* at = nullptr;
-        Row row{Index(std::strtoll(line.c_str(), &at, 10)), {}};
-        while (*at == ',') {
-            char* after = ++at;
+        const char *at = text.data() + begin, *const stop = text.data() + end;
+        Row row{0, {}};
+        at = std::from_chars(at, stop, row.step).ptr;
+        while (at != stop && *at == ',') {
             double value = std::numeric_limits<double>::quiet_NaN();
-            if (*at != ',' && *at != '\0') value = std::strtod(at, &after);
+            at = std::from_chars(at + 1, stop, value).ptr;
             row.values.push_back(value);
-            at = after;
         }
-        if (*at == '\0' && row.values.size() == columns_.size() && row.step < first_step) rows_.push_back(row);
+        if (at == stop && row.values.size() == columns_.size() && row.step < first_step) rows_.push_back(row);
     }
 }
 
